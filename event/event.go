@@ -1,0 +1,139 @@
+package event
+
+import "time"
+
+// Field is one top-level entry of a record. Key is an encoded string (in rare
+// foreign records another type); both alias the batch's arena or constants
+// and must not be written to.
+type Field struct {
+	Key Value
+	Val Value
+}
+
+// Name returns the key's text, or nil if the key is no string.
+func (f Field) Name() []byte {
+	s, _ := f.Key.Str()
+	return s
+}
+
+// Event is one record of a batch. It is valid until its batch is sealed or
+// dropped, and a pointer to it until the batch gets another event.
+type Event struct {
+	// Time is nanoseconds since the Unix epoch.
+	Time int64
+	// Meta is the metadata map, nil for an empty one.
+	Meta Value
+
+	packed Value   // the record as one map, or nil when opened
+	fields []Field // the record when opened
+	batch  *Batch
+}
+
+// emptyMap is the encoding of {}.
+var emptyMap = Value{0x80}
+
+// SetTime sets the time from t.
+func (e *Event) SetTime(t time.Time) { e.Time = t.UnixNano() }
+
+// Batch returns the batch that owns the event; its arena is the place for
+// bytes that the event refers to.
+func (e *Event) Batch() *Batch { return e.batch }
+
+// SetRecord makes packed, one complete msgpack map, the event's record. The
+// bytes must belong to the batch's arena or never change.
+func (e *Event) SetRecord(packed Value) { e.packed, e.fields = packed, nil }
+
+// Record returns the record as one msgpack map, packing it into the arena if
+// it was opened.
+func (e *Event) Record() Value {
+	if e.packed == nil {
+		e.packed = e.batch.SetArena(e.appendRecord(e.batch.Arena(e.size())))
+	}
+	return e.packed
+}
+
+// Fields opens the record and returns its top-level fields in order. The
+// slice may be edited in place; hand a longer or shorter one to SetFields.
+func (e *Event) Fields() []Field {
+	if e.packed != nil {
+		e.open()
+	}
+	return e.fields
+}
+
+// SetFields replaces the record by fields, which must come from Fields or be
+// the caller's own for good.
+func (e *Event) SetFields(fields []Field) { e.packed, e.fields = nil, fields }
+
+// Append adds a field at the end of the record.
+func (e *Event) Append(key, val Value) {
+	e.SetFields(append(e.Fields(), Field{key, val}))
+}
+
+// Get returns the value of a top-level key without opening the record. The
+// last of duplicate keys wins, as in Fluent Bit.
+func (e *Event) Get(name string) (Value, bool) {
+	if e.packed != nil {
+		return e.packed.Get(name)
+	}
+	for i := len(e.fields) - 1; i >= 0; i-- {
+		if s, ok := e.fields[i].Key.Str(); ok && string(s) == name {
+			return e.fields[i].Val, true
+		}
+	}
+	return nil, false
+}
+
+// Len returns the number of top-level fields.
+func (e *Event) Len() int {
+	if e.packed != nil {
+		n, _, _ := ReadMapHeader(e.packed)
+		return n
+	}
+	return len(e.fields)
+}
+
+// open splits the packed record into fields taken from the batch's field slab.
+func (e *Event) open() {
+	n, rest, err := ReadMapHeader(e.packed)
+	if err != nil {
+		n, rest = 0, nil
+	}
+	fields := e.batch.fieldSlab(n)
+	for range n {
+		var f Field
+		if f.Key, rest, err = Next(rest); err != nil {
+			break
+		}
+		if f.Val, rest, err = Next(rest); err != nil {
+			break
+		}
+		fields = append(fields, f)
+	}
+	e.packed, e.fields = nil, fields
+}
+
+// size is an upper bound of the packed record's length.
+func (e *Event) size() int {
+	if e.packed != nil {
+		return len(e.packed)
+	}
+	n := 5
+	for _, f := range e.fields {
+		n += len(f.Key) + len(f.Val)
+	}
+	return n
+}
+
+// appendRecord appends the record as one map.
+func (e *Event) appendRecord(dst []byte) []byte {
+	if e.packed != nil {
+		return append(dst, e.packed...)
+	}
+	dst = AppendMapHeader(dst, len(e.fields))
+	for _, f := range e.fields {
+		dst = append(dst, f.Key...)
+		dst = append(dst, f.Val...)
+	}
+	return dst
+}

@@ -1,0 +1,54 @@
+package plugin
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// Env is what an instance gets from the engine.
+type Env struct {
+	// ID names the instance in logs and metrics: the alias if there is one, else
+	// the plugin's name and number, such as "tail.0".
+	ID string
+	// Tag is the Tag option of an input, "" if not given; the engine's default
+	// tag is then in DefaultTag.
+	Tag        string
+	DefaultTag string
+	// Log is for messages about this instance. It limits the rate of messages
+	// with the same text, so that a caller may log every event.
+	Log *slog.Logger
+	// Parser looks up a parser of the configuration by name.
+	Parser func(name string) (Parser, error)
+	// Emitter returns an emitter whose events enter the router as from an input
+	// of that name, for filters that re-tag.
+	Emitter func(name string) Emitter
+	// Stop asks the process to flush and end with the given exit code.
+	Stop func(code int)
+	// Stats makes and keeps the instance's counters.
+	Stats *Stats
+	// Dir is the directory of the main configuration file.
+	Dir string
+	// Service is the settings of the whole process.
+	Service Service
+}
+
+// Service is what plugins need of the settings of the process.
+type Service struct {
+	Flush       time.Duration
+	Grace       time.Duration
+	HTTPListen  string
+	HTTPPort    int
+	Version     string
+	Upstreams   map[string]string // files named by upstream options, by path
+	DefaultJSON bool              // json.escape_unicode of the service section
+}
+
+// Counter is a number that only rises. Its zero value is ready.
+type Counter struct{ n atomic.Uint64 }
+
+// Add adds n.
+func (c *Counter) Add(n int) { c.n.Add(uint64(n)) }
+
+// Load returns the current value.
+func (c *Counter) Load() uint64 { return c.n.Load() }
