@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/kagarilog/kagari/option"
 )
 
 // Env is what an instance gets from the engine.
@@ -23,6 +25,9 @@ type Env struct {
 	// Emitter returns an emitter whose events enter the router as from an input
 	// of that name, for filters that re-tag.
 	Emitter func(name string) Emitter
+	// Sections reads another file of configuration syntax, such as the file of
+	// an upstream option, relative to Dir.
+	Sections func(path string) ([]Section, error)
 	// Stop asks the process to flush and end with the given exit code.
 	Stop func(code int)
 	// Stats makes and keeps the instance's counters.
@@ -35,13 +40,17 @@ type Env struct {
 
 // Service is what plugins need of the settings of the process.
 type Service struct {
-	Flush       time.Duration
-	Grace       time.Duration
-	HTTPListen  string
-	HTTPPort    int
-	Version     string
-	Upstreams   map[string]string // files named by upstream options, by path
-	DefaultJSON bool              // json.escape_unicode of the service section
+	Flush         time.Duration
+	Grace         time.Duration
+	Version       string
+	EscapeUnicode bool // json.escape_unicode: JSON output is ASCII only
+}
+
+// Section is a named group of properties in a configuration file.
+type Section struct {
+	Name  string // as written, without brackets
+	Props []option.Property
+	Pos   option.Pos
 }
 
 // Counter is a number that only rises. Its zero value is ready.
