@@ -1,0 +1,62 @@
+package logging_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kagarilog/kagari/internal/logging"
+)
+
+func TestLineForm(t *testing.T) {
+	var out bytes.Buffer
+	log := logging.NewHandler(&out, slog.LevelInfo).Named("tail.0", nil)
+	log.Warn("cannot open file", "path", "/a b", "n", 3, "error", "x\ny")
+	log.Debug("unseen")
+	_, line, _ := strings.Cut(out.String(), "] ")
+	want := "[ warn] [tail.0] cannot open file path=\"/a b\" n=3 error=\"x\\ny\"\n"
+	if line != want {
+		t.Errorf("line is %q, want %q", line, want)
+	}
+}
+
+func TestControlCharactersCannotForgeALine(t *testing.T) {
+	var out bytes.Buffer
+	logging.NewHandler(&out, slog.LevelInfo).Named("", nil).Info("a\n[error] b")
+	if got := strings.Count(out.String(), "\n"); got != 1 {
+		t.Errorf("the message became %d lines, want 1: %q", got, out.String())
+	}
+}
+
+func TestEqualMessagesAreLimitedAndCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		log := logging.NewHandler(&out, slog.LevelInfo).Named("x", nil)
+		for range 100 {
+			log.Error("bad record")
+		}
+		if got := strings.Count(out.String(), "\n"); got != 5 {
+			t.Errorf("%d lines in one burst, want 5", got)
+		}
+		out.Reset()
+		time.Sleep(11 * time.Second)
+		log.Error("bad record")
+		if !strings.Contains(out.String(), "(and 95 more like this in the meantime)") {
+			t.Errorf("the count of held back messages is missing: %q", out.String())
+		}
+	})
+}
+
+func TestParseLevel(t *testing.T) {
+	for s, want := range map[string]slog.Level{"Info": slog.LevelInfo, "WARNING": slog.LevelWarn, "off": logging.LevelOff, "trace": logging.LevelTrace} {
+		if got, ok := logging.ParseLevel(s); !ok || got != want {
+			t.Errorf("ParseLevel(%q) = %v, %v; want %v", s, got, ok, want)
+		}
+	}
+	if _, ok := logging.ParseLevel("loud"); ok {
+		t.Error(`ParseLevel("loud") is accepted`)
+	}
+}
