@@ -1,0 +1,19 @@
+// Package buffer keeps sealed chunks on disk.
+//
+// A [Dir] is a directory of chunk files, one chunk each, written once and
+// never changed. A file is complete when it has its final name:
+//
+//	DIR/INPUT/CHUNKID.chunk        CHUNKID: 32 hexadecimal digits, in order of creation
+//
+//	offset  size
+//	0       8     magic "KAGARI\x00\x01" (the last byte is the version)
+//	8       4     header length H, big endian
+//	12      H     header: msgpack map {tag, signal, count, size, created}
+//	12+H    4     CRC32C (Castagnoli) of magic, length and header
+//	16+H    size  data: the entries of event.Chunk, or one OTLP message
+//	...     4     CRC32C of the data
+//
+// What does not check out is set aside under DIR/corrupt with its reason, never
+// deleted; of a file whose data was cut short the whole entries in front are
+// rescued.
+package buffer

@@ -1,0 +1,137 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/kagarilog/kagari/event"
+)
+
+const magic = "KAGARI\x00\x01"
+
+// maxNumber bounds what a header may claim, so that sums cannot overflow.
+const maxNumber = 1 << 40
+
+// maxHeader bounds the header length a file may claim; tags are far shorter.
+const maxHeader = 1 << 20
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Info is what the header of a chunk file says.
+type Info struct {
+	ID      event.ChunkID
+	Input   string // the directory, named after the input instance
+	Tag     string
+	Signal  event.Signal
+	Count   int
+	Size    int // bytes of data
+	Created time.Time
+}
+
+// The errors of reading a chunk file.
+var (
+	ErrNotAChunk = errors.New("not a chunk file of a known version")
+	ErrHeader    = errors.New("the header is damaged")
+	ErrTorn      = errors.New("the file ends early")
+	ErrData      = errors.New("the data is damaged")
+)
+
+// appendHead appends everything in front of the data.
+func appendHead(dst []byte, c *event.Chunk) []byte {
+	head := event.AppendMapHeader(nil, 5)
+	head = event.AppendString(head, "tag")
+	head = event.AppendString(head, c.Tag)
+	head = event.AppendString(head, "signal")
+	head = event.AppendInt(head, int64(c.Signal))
+	head = event.AppendString(head, "count")
+	head = event.AppendInt(head, int64(c.Count))
+	head = event.AppendString(head, "size")
+	head = event.AppendInt(head, int64(c.Size()))
+	head = event.AppendString(head, "created")
+	head = event.AppendInt(head, c.ID.Created().UnixNano())
+
+	start := len(dst)
+	dst = append(dst, magic...)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(head)))
+	dst = append(dst, head...)
+	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+}
+
+// parseHead reads the head of a file from b, which may be only its beginning,
+// and returns where the data starts.
+func parseHead(b []byte) (info Info, data int, err error) {
+	if len(b) < 12 {
+		return info, 0, ErrTorn
+	}
+	if string(b[:8]) != magic {
+		return info, 0, ErrNotAChunk
+	}
+	n := int(binary.BigEndian.Uint32(b[8:]))
+	if n > maxHeader {
+		return info, 0, ErrHeader
+	}
+	end := 12 + n
+	if len(b) < end+4 {
+		return info, 0, ErrTorn
+	}
+	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
+		return info, 0, ErrHeader
+	}
+	head, rest, err := event.Next(b[12:end])
+	if err != nil || len(rest) != 0 {
+		return info, 0, ErrHeader
+	}
+	number := func(key string) int64 {
+		v, _ := head.Get(key)
+		i, ok := v.Int()
+		if !ok || i < 0 || i > maxNumber && key != "created" {
+			err = ErrHeader
+		}
+		return i
+	}
+	tag, _ := head.Get("tag")
+	text, ok := tag.Str()
+	if !ok {
+		return info, 0, ErrHeader
+	}
+	info.Tag = string(text)
+	info.Signal = event.Signal(number("signal"))
+	info.Count = int(number("count"))
+	info.Size = int(number("size"))
+	info.Created = time.Unix(0, number("created"))
+	return info, end + 4, err
+}
+
+// parseData cuts the data of a file and checks it. With ErrTorn or ErrData it
+// returns what is there, unchecked.
+func parseData(b []byte, info Info, at int) ([]byte, error) {
+	if len(b) < at+info.Size+4 {
+		return b[at:min(len(b), at+info.Size)], ErrTorn
+	}
+	data := b[at : at+info.Size]
+	if crc32.Checksum(data, castagnoli) != binary.BigEndian.Uint32(b[at+info.Size:]) {
+		return data, ErrData
+	}
+	return data, nil
+}
+
+// rescue returns the chunk of the whole entries at the beginning of damaged
+// data, or an error if there is none.
+func rescue(info Info, data []byte) (*event.Chunk, error) {
+	if info.Signal != event.Logs {
+		return nil, errors.New("metrics cannot be rescued")
+	}
+	n, good := 0, 0
+	cur := event.NewChunk(info.ID, info.Tag, info.Signal, info.Count, data).Cursor()
+	for cur.Next() {
+		n++
+		good += len(cur.Entry())
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("no whole entry: %w", ErrTorn)
+	}
+	return event.NewChunk(info.ID, info.Tag, info.Signal, n, data[:good:good]), nil
+}
