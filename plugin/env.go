@@ -32,6 +32,10 @@ type Env struct {
 	Stop func(code int)
 	// Stats makes and keeps the instance's counters.
 	Stats *Stats
+	// Metrics returns the numbers of the whole process as they are now, counters
+	// before gauges, in the order in which they are to be shown. The caller owns
+	// the slice but not the labels.
+	Metrics func() []Metric
 	// Dir is the directory of the main configuration file.
 	Dir string
 	// Service is the settings of the whole process.
@@ -61,3 +65,24 @@ func (c *Counter) Add(n int) { c.n.Add(uint64(n)) }
 
 // Load returns the current value.
 func (c *Counter) Load() uint64 { return c.n.Load() }
+
+// Metric is one number about the process, as told by Env.Metrics.
+type Metric struct {
+	Name   string // Prometheus name, such as "fluentbit_input_records_total"
+	Help   string
+	Type   MetricType
+	Labels []Label
+	Value  float64
+}
+
+// Label is one name and value of a Metric.
+type Label struct{ Name, Value string }
+
+// MetricType tells how the values of a Metric relate over time.
+type MetricType uint8
+
+// The types of metrics.
+const (
+	CounterMetric MetricType = iota // only rises while the process lives
+	GaugeMetric                     // rises and falls
+)
