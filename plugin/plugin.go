@@ -109,6 +109,10 @@ type Def struct {
 	Hidden bool
 	// Metrics says of an output that it takes chunks of metrics too.
 	Metrics bool
+	// Concurrency says of an output how many chunks of different tags are sent
+	// at once where the Workers option is not given; 0 means one. Chunks of one
+	// tag stay in order.
+	Concurrency int
 }
 
 // Config is the options of one plugin instance.
