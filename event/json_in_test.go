@@ -316,14 +316,14 @@ func BenchmarkAppendJSONEscaped(b *testing.B) {
 }
 
 // plainJSON reports whether text holds nothing that AppendJSON treats unlike
-// encoding/json: control characters in strings, bad UTF-8, bad \u escapes,
+// encoding/json: control characters (in strings), bad UTF-8, bad \u escapes,
 // numbers out of range.
 func plainJSON(text []byte) bool {
 	if !utf8.Valid(text) {
 		return false
 	}
 	for i, c := range text {
-		if c < ' ' && !isJSONSpace(c) {
+		if c < ' ' {
 			return false
 		}
 		if c == '\\' && i+1 < len(text) && text[i+1] == 'u' {
