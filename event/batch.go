@@ -81,7 +81,7 @@ func (b *Batch) Add(ns int64) *Event {
 func (b *Batch) Size() int {
 	n := len(b.Payload)
 	for i := range b.Events {
-		n += b.Events[i].size() + len(b.Events[i].Meta) + 16
+		n += b.Events[i].size() + max(len(b.Events[i].Meta), 1) + entryHead
 	}
 	return n
 }
