@@ -1,0 +1,106 @@
+package parser
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/option"
+)
+
+// Parser turns text of one format into records.
+type Parser struct {
+	spec     Spec
+	format   format
+	time     *timeField // nil when times are not read
+	log      *slog.Logger
+	badTimes atomic.Uint64
+}
+
+// format is the syntax of a parser. parse does what [Parser.Parse] does.
+type format interface {
+	parse(line []byte, e *event.Event) bool
+}
+
+// formats makes a format for a parser whose spec and time are set. Problems
+// are about the options that the format alone uses.
+var formats = map[string]func(p *Parser) (format, []problem){
+	"json": newJSON,
+}
+
+func formatNames() []string { return slices.Sorted(maps.Keys(formats)) }
+
+// problem is a finding about one option.
+type problem struct {
+	key      string
+	severity option.Severity
+	message  string
+}
+
+// New makes the parser of a [PARSER] section from its properties. name is the
+// parser's name if props hold none. pos is where the section starts. The
+// parser is nil if one of the problems is an error.
+func New(name string, props []option.Property, pos option.Pos) (*Parser, option.Problems) {
+	p := &Parser{log: slog.New(slog.DiscardHandler)}
+	ps := p.spec.decode(name, props, pos)
+	if ps.HasErrors() {
+		return nil, ps
+	}
+	section := "parser " + p.spec.Name
+	report := func(found ...problem) {
+		for _, f := range found {
+			at := pos
+			if i := slices.IndexFunc(props, func(q option.Property) bool { return strings.EqualFold(q.Key, f.key) }); i >= 0 {
+				at = props[i].Pos
+			}
+			ps = append(ps, option.Problem{Severity: f.severity, Pos: at, Section: section, Key: f.key, Message: f.message})
+		}
+	}
+	var found []problem
+	p.time, found = newTimeField(&p.spec)
+	report(found...)
+	makeFormat := formats[strings.ToLower(p.spec.Format)]
+	if makeFormat == nil {
+		report(problem{"format", option.Error, fmt.Sprintf("format %q is not one of %s", p.spec.Format, strings.Join(formatNames(), ", "))})
+		return nil, ps
+	}
+	if len(p.spec.Decoders) > 0 {
+		report(problem{"decode_field", option.Error, "fields of parsed records cannot be decoded"})
+	}
+	p.format, found = makeFormat(p)
+	report(found...)
+	if ps.HasErrors() {
+		return nil, ps
+	}
+	return p, ps
+}
+
+// Name is the name that inputs and filters refer to.
+func (p *Parser) Name() string { return p.spec.Name }
+
+// Spec returns the options that the parser was made from.
+func (p *Parser) Spec() Spec { return p.spec }
+
+// SetLog says where p reports times that do not fit. It limits the rate of
+// equal messages. Call it before the first Parse.
+func (p *Parser) SetLog(log *slog.Logger) { p.log = log }
+
+// BadTimes is the number of lines so far whose time did not fit.
+func (p *Parser) BadTimes() uint64 { return p.badTimes.Load() }
+
+// Parse sets the record of e, and its time if the text has one other than 0,
+// and tells whether the text fits; if not, e is as it was. It may alias line,
+// which must stay unchanged as long as e's batch lives.
+func (p *Parser) Parse(line []byte, e *event.Event) bool { return p.format.parse(line, e) }
+
+// misfit reports that the time of a line could not be read.
+func (p *Parser) misfit(text []byte, err error) {
+	p.badTimes.Add(1)
+	const show = 128
+	p.log.Warn("cannot read the time of a line", "parser", p.spec.Name, "time", string(text[:min(len(text), show)]),
+		"time_format", p.spec.TimeFormat, "error", err)
+}
