@@ -1,0 +1,205 @@
+package netx
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// Pool keeps the idle connections to one destination of a stream protocol. It
+// is safe for concurrent use. Nothing runs in it but a timer while connections
+// are idle.
+type Pool struct {
+	dial   func(ctx context.Context) (net.Conn, error)
+	client Client
+
+	mu     sync.Mutex
+	idle   []*PoolConn // the one used last is at the end
+	timer  *time.Timer // closes the idle ones in time; nil when there are none
+	closed bool
+}
+
+// NewPool makes a pool of connections to address; see [Dialer.Dial].
+func NewPool(d *Dialer, network, address string) *Pool {
+	return NewPoolFunc(d.Options(), func(ctx context.Context) (net.Conn, error) {
+		return d.Dial(ctx, network, address)
+	})
+}
+
+// NewPoolFunc makes a pool of connections that dial makes, with what c says of
+// keeping them.
+func NewPoolFunc(c Client, dial func(ctx context.Context) (net.Conn, error)) *Pool {
+	return &Pool{dial: dial, client: c}
+}
+
+// PoolConn is a connection of a pool. Whoever got it owns it until Put or
+// Close.
+type PoolConn struct {
+	net.Conn
+	// Reader reads from the connection and is kept with it.
+	Reader *bufio.Reader
+	// State is what the protocol keeps with the connection, such as the outcome
+	// of its handshake; nil on a new one.
+	State any
+
+	uses  int
+	since time.Time // of being idle
+}
+
+// Reused tells whether the connection served before. If it fails before the
+// other side can have acted, trying once more on another one is no real retry.
+func (c *PoolConn) Reused() bool { return c.uses > 0 }
+
+// ErrPoolClosed is returned by Get after Close.
+var ErrPoolClosed = errors.New("the connection pool is closed")
+
+// readBuffer is for answers such as acknowledgements, in bytes.
+const readBuffer = 4 << 10
+
+// Get returns an idle connection that the other side has not closed, or makes
+// a new one.
+func (p *Pool) Get(ctx context.Context) (*PoolConn, error) {
+	for {
+		c, err := p.pop()
+		if err != nil {
+			return nil, err
+		}
+		if c == nil {
+			break
+		}
+		if time.Since(c.since) < p.client.KeepaliveIdle && c.Reader.Buffered() == 0 && alive(c.Conn) {
+			return c, nil
+		}
+		_ = c.Close()
+	}
+	return p.New(ctx)
+}
+
+// New makes a connection without looking for an idle one.
+func (p *Pool) New(ctx context.Context) (*PoolConn, error) {
+	conn, err := p.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &PoolConn{Conn: conn, Reader: bufio.NewReaderSize(conn, readBuffer)}, nil
+}
+
+func (p *Pool) pop() (*PoolConn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrPoolClosed
+	}
+	n := len(p.idle)
+	if n == 0 {
+		return nil, nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c, nil
+}
+
+// Put gives a connection back on which nothing is under way; one that failed
+// must be closed instead. It is kept for the next Get or closed, as the
+// net.keepalive options say.
+func (p *Pool) Put(c *PoolConn) {
+	c.uses++
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || !p.client.Keepalive || p.client.KeepaliveIdle <= 0 ||
+		p.client.KeepaliveUses > 0 && c.uses > p.client.KeepaliveUses {
+		_ = c.Close()
+		return
+	}
+	c.since = time.Now()
+	p.idle = append(p.idle, c)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(p.client.KeepaliveIdle, p.reap)
+	}
+}
+
+// reap closes the connections whose time is up and comes again for the rest.
+func (p *Pool) reap() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := 0
+	for old < len(p.idle) && time.Since(p.idle[old].since) >= p.client.KeepaliveIdle {
+		_ = p.idle[old].Close()
+		old++
+	}
+	n := copy(p.idle, p.idle[old:])
+	clear(p.idle[n:])
+	p.idle = p.idle[:n]
+	if p.timer == nil {
+		return
+	}
+	if n == 0 {
+		p.timer = nil
+		return
+	}
+	p.timer.Reset(p.client.KeepaliveIdle - time.Since(p.idle[0].since))
+}
+
+// Close closes the idle connections, and those in use when they are put back.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	for _, c := range p.idle {
+		_ = c.Close()
+	}
+	p.idle = nil
+	return nil
+}
+
+// alive tells whether an idle connection can be used: the other side has not
+// closed it and has said nothing that would be taken for an answer. Messages of
+// TLS itself, such as session tickets, are allowed.
+func alive(conn net.Conn) bool {
+	switch peek(conn) {
+	case peekQuiet:
+		return true
+	case peekClosed:
+		return false
+	}
+	if _, ok := conn.(*tls.Conn); !ok && havePeek {
+		return false
+	}
+	// A deadline in the past would end the read before it looks.
+	if conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+		return false
+	}
+	var one [1]byte
+	n, err := conn.Read(one[:])
+	var ne net.Error
+	return n == 0 && errors.As(err, &ne) && ne.Timeout() && conn.SetReadDeadline(time.Time{}) == nil
+}
+
+// What peek found out about a socket.
+type peeked int
+
+const (
+	peekQuiet   peeked = iota // open, nothing to read
+	peekClosed                // closed or broken
+	peekUnknown               // something to read, or no way to tell
+)
+
+// socketOf returns the connection with the socket, below TLS and timeouts.
+func socketOf(conn net.Conn) net.Conn {
+	for {
+		below, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return conn
+		}
+		conn = below.NetConn()
+	}
+}
