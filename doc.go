@@ -1,0 +1,3 @@
+// Package kagari is the root of the log router Kagari; the command is in
+// cmd/kagari, and DESIGN.md explains the tree.
+package kagari
