@@ -149,6 +149,9 @@ func (d *Dir) Read(info Info) (*event.Chunk, error) {
 func (d *Dir) Delete(info Info) error {
 	name := d.file(info.Input, info.ID)
 	st, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // Set aside in the meantime.
+	}
 	if err == nil {
 		err = os.Remove(name)
 	}

@@ -1,6 +1,6 @@
 // Package logging writes the router's own log in the form of Fluent Bit's:
 //
-//	[2026/11/20 10:38:00.123456789] [ warn] [tail.0] cannot open file path=/var/log/a.log error="permission denied"
+//	[2026/11/20 10:38:00.123] [ warn] [input:tail:tail.0] cannot open file path=/var/log/a.log error="permission denied"
 //
 // Handlers are slog handlers. Messages with the same instance, level and text
 // are limited to a few in a time span, and what was held back is told with the
@@ -125,7 +125,7 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	}
 	b := s.buf[:0]
 	b = append(b, '[')
-	b = r.Time.AppendFormat(b, "2006/01/02 15:04:05.000000000")
+	b = r.Time.AppendFormat(b, "2006/01/02 15:04:05.000")
 	b = append(b, "] ["...)
 	b = append(b, label(r.Level)...)
 	b = append(b, "] "...)

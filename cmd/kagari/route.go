@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"github.com/kagarilog/kagari/admin"
+	"github.com/kagarilog/kagari/builtin"
+	"github.com/kagarilog/kagari/config"
+	"github.com/kagarilog/kagari/engine"
+	"github.com/kagarilog/kagari/internal/logging"
+	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// load reads the configuration that the flags ask for.
+func (f *routerFlags) load() (*config.Config, option.Problems) {
+	cfg, ps := config.NewEmpty(), option.Problems(nil)
+	if f.configFile != "" {
+		cfg, ps = config.Load(f.configFile, config.LoadOptions{})
+		if cfg == nil {
+			return nil, ps
+		}
+	}
+	more := cfg.Override(f.service, f.tasks)
+	ps = append(ps, more...)
+	for _, inst := range f.plugins {
+		c := *inst
+		switch inst.Kind {
+		case plugin.KindInput:
+			cfg.Inputs = append(cfg.Inputs, &c)
+		case plugin.KindFilter:
+			cfg.Filters = append(cfg.Filters, &c)
+		case plugin.KindOutput:
+			cfg.Outputs = append(cfg.Outputs, &c)
+		}
+	}
+	return cfg, ps
+}
+
+// route runs the router until it is told to stop.
+func (p *program) route(f *routerFlags) error {
+	if f.supervisor {
+		return p.supervise()
+	}
+	// Signals count from the first moment on: one that comes during the start
+	// stops the router as soon as it runs.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if f.workdir != "" {
+		if err := os.Chdir(f.workdir); err != nil {
+			return p.failed(fmt.Errorf("change directory: %w", err))
+		}
+	}
+	cfg, ps := f.load()
+	if cfg == nil || ps.HasErrors() {
+		return p.refused(cfg, ps)
+	}
+	logs, closeLog, err := p.openLog(f, cfg)
+	if err != nil {
+		return p.failed(err)
+	}
+	defer closeLog()
+	log := logs.Named("kagari", nil)
+	opts := engine.Options{Handler: logs, Version: Version(), MemoryLimit: p.limitMemory()}
+	reg := builtin.Registry()
+	build := func(cfg *config.Config, ps option.Problems) (*engine.Engine, option.Problems) {
+		e, more := engine.New(cfg, reg, opts)
+		ps = append(ps, more...)
+		for _, pr := range ps {
+			if pr.Severity == option.Warning {
+				log.Warn(pr.Error())
+			}
+		}
+		return e, ps
+	}
+	e, ps := build(cfg, ps)
+	if e == nil || f.strict && len(ps) > 0 {
+		return p.refused(cfg, ps)
+	}
+	for _, name := range f.builtIn {
+		log.Info("the plugin is built in; nothing is loaded", "plugin", name)
+	}
+	if f.dryRun {
+		fmt.Fprintln(p.out, "configuration test is successful")
+		return nil
+	}
+	log.Info("Kagari", "version", Version(), "compatible_with", "Fluent Bit "+admin.CompatibleVersion, "pid", os.Getpid())
+	host := engine.NewHost(e, func() (*engine.Engine, error) {
+		cfg, ps := f.load()
+		if cfg == nil || ps.HasErrors() {
+			return nil, ps.Err()
+		}
+		e, ps := build(cfg, ps)
+		return e, ps.Err()
+	}, log)
+
+	var background sync.WaitGroup
+	defer background.Wait()
+	runCtx, ended := context.WithCancel(ctx)
+	defer ended()
+	background.Go(func() { reloadOnHangup(runCtx, host, cfg.Service.HotReload, log) })
+	background.Go(func() {
+		// A second signal ends the process at once.
+		<-ctx.Done()
+		stop()
+	})
+	defer stop()
+	if cfg.Service.HTTPServer {
+		srv := admin.New(host, adminOptions(cfg.Service, reg, logs))
+		if err := srv.Start(); err != nil {
+			return p.failed(err)
+		}
+		defer func() {
+			if err := srv.Close(); err != nil {
+				log.Warn("closing the HTTP server failed", "error", err)
+			}
+		}()
+	}
+	sum, err := host.Run(ctx)
+	if err != nil {
+		return p.failed(err)
+	}
+	p.code = sum.ExitCode
+	if f.strict && p.code == exitOK && sum.Lost+int(sum.Dropped) > 0 {
+		p.code = exitLost
+	}
+	return nil
+}
+
+func adminOptions(svc *config.Service, reg *plugin.Registry, logs *logging.Handler) admin.Options {
+	return admin.Options{
+		Listen: svc.HTTPListen, Port: svc.HTTPPort, Version: Version(),
+		Health: admin.HealthOptions{Enabled: svc.HealthCheck, ErrorsCount: svc.HCErrorsCount,
+			RetryFailureCount: svc.HCRetryFailureCount, Period: svc.HCPeriod},
+		StorageMetrics: svc.StorageMetrics, HotReload: svc.HotReload, Pprof: svc.Pprof,
+		Plugins: reg, Log: logs.Named("http_server", nil),
+	}
+}
+
+// reloadOnHangup reloads the configuration on SIGHUP. Without hot_reload the
+// signal is taken and only answered in the log: it must not end the process.
+func reloadOnHangup(ctx context.Context, host *engine.Host, enabled bool, log *slog.Logger) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			if !enabled {
+				log.Warn("SIGHUP is ignored; start with -Y or set hot_reload on to reload the configuration")
+				continue
+			}
+			_ = host.Reload() // It has said why in the log.
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// openLog returns the handler of the process's own log.
+func (p *program) openLog(f *routerFlags, cfg *config.Config) (*logging.Handler, func(), error) {
+	level, _ := logging.ParseLevel(cfg.Service.LogLevel)
+	switch {
+	case f.quiet:
+		level = logging.LevelOff
+	case f.verbose == 1:
+		level = slog.LevelDebug
+	case f.verbose > 1:
+		level = logging.LevelTrace
+	}
+	var w io.Writer = p.err
+	closeLog := func() {}
+	if path := cfg.Service.LogFile; path != "" {
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(".", path)
+		}
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open log file: %w", err)
+		}
+		w, closeLog = file, func() { _ = file.Close() }
+	}
+	return logging.NewHandler(w, level), closeLog, nil
+}
+
+// limitMemory makes the garbage collector respect the memory limit of the
+// container and returns it in bytes, or 0 if there is none.
+func (p *program) limitMemory() int64 {
+	if _, set := os.LookupEnv("GOMEMLIMIT"); set {
+		return 0
+	}
+	limit, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
+	if err != nil || limit <= 0 {
+		return 0
+	}
+	return int64(float64(limit) / 0.9)
+}
+
+// failed prints what went wrong and ends with 1.
+func (p *program) failed(err error) error {
+	fmt.Fprintf(p.err, "kagari: %v\n", err)
+	return exitError{exitFailed}
+}
+
+// refused prints what is wrong with the configuration and ends with 1.
+func (p *program) refused(cfg *config.Config, ps option.Problems) error {
+	var src *config.Sources
+	if cfg != nil {
+		src = cfg.Sources
+	}
+	config.Render(p.err, ps, src, isTerminal(p.err))
+	return exitError{exitFailed}
+}
+
+// isTerminal tells whether w is a terminal that wants colours.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}

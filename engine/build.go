@@ -1,0 +1,334 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kagarilog/kagari/config"
+	"github.com/kagarilog/kagari/internal/logging"
+	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/parser"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// Options is what the process gives to an engine beside its configuration.
+type Options struct {
+	Handler *logging.Handler
+	Version string
+	// MemoryLimit is what the process may use, in bytes; 0 if unknown. Records on
+	// their way take at most half of it.
+	MemoryLimit int64
+}
+
+// The budgets where the configuration says nothing. They are small because a
+// source that waits loses nothing, while memory beyond what the outputs need
+// to stay busy buys nothing.
+const (
+	defaultInputMemory   = 16 << 20
+	defaultProcessMemory = 32 << 20
+)
+
+// New builds the graph and validates every plugin; nothing is opened or
+// started. The problems hold all that is wrong; the engine is nil if one of
+// them is an error.
+func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, option.Problems) {
+	svc := cfg.Service
+	e := &Engine{
+		log:       opts.Handler.Named("engine", nil),
+		handler:   opts.Handler,
+		flush:     svc.Flush,
+		grace:     svc.Grace,
+		retryBase: max(svc.SchedulerBase, time.Millisecond),
+		retryCap:  max(svc.SchedulerCap, svc.SchedulerBase, time.Millisecond),
+		stopping:  make(chan struct{}),
+		idle:      make(chan struct{}, 1),
+	}
+	if svc.StoragePath != "" {
+		e.dirPath = absolute(svc.StoragePath, "")
+		e.dirSync = strings.EqualFold(svc.StorageSync, "full")
+	}
+	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}}
+	b.build()
+	e.memory.limit = b.processMemory()
+	e.up.limit = min(int64(max(svc.StorageMaxChunksUp, 1))*chunkLimit, e.memory.limit)
+	if b.problems.HasErrors() {
+		return nil, b.problems
+	}
+	return e, b.problems
+}
+
+// builder makes the parts of one engine.
+type builder struct {
+	engine   *Engine
+	cfg      *config.Config
+	reg      *plugin.Registry
+	opts     Options
+	problems option.Problems
+	parsers  map[string]plugin.Parser
+	count    map[plugin.Kind]int // instances so far; their numbers run over all plugins of a kind
+	asked    int64               // sum of the Mem_Buf_Limits that were given
+}
+
+func (b *builder) problem(sev option.Severity, pos option.Pos, section, format string, args ...any) {
+	b.problems = append(b.problems, option.Problem{Severity: sev, Pos: pos, Section: section, Message: fmt.Sprintf(format, args...)})
+}
+
+func (b *builder) build() {
+	for _, sec := range b.cfg.Parsers {
+		p, problems := parser.New("", sec.Props, sec.Pos)
+		b.problems = append(b.problems, problems...)
+		if p != nil {
+			b.parsers[p.Name()] = p
+		}
+	}
+	for _, inst := range b.cfg.Inputs {
+		b.input(inst)
+	}
+	for _, inst := range b.cfg.Filters {
+		b.filter(inst)
+	}
+	for _, inst := range b.cfg.Outputs {
+		b.output(inst)
+	}
+}
+
+// instance looks the plugin up, decodes its options beside the common ones and
+// makes its environment. It returns nil after an error.
+func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []option.Field) (*plugin.Def, plugin.Config, *plugin.Env) {
+	def, ok := b.reg.Lookup(kind, inst.Name)
+	if !ok {
+		b.problems = append(b.problems, option.Problem{Pos: inst.Pos, Section: kind.String(),
+			Message: fmt.Sprintf("there is no %s plugin %q", kind, inst.Name), Fix: b.reg.Suggest(kind, inst.Name)})
+		return nil, nil, nil
+	}
+	pc := def.Config()
+	ps := inst.Decode(common, pc.Fields())
+	b.problems = append(b.problems, ps...)
+	number := b.count[kind]
+	b.count[kind]++
+	env := &plugin.Env{
+		ID:      fmt.Sprintf("%s.%d", strings.ToLower(inst.Name), number),
+		Parser:  b.parser,
+		Stop:    b.engine.Stop,
+		Stats:   &plugin.Stats{},
+		Dir:     b.cfg.Dir,
+		Metrics: b.engine.Metrics,
+		Sections: func(path string) ([]plugin.Section, error) {
+			return config.ReadSections(absolute(path, b.cfg.Dir))
+		},
+		Service: plugin.Service{Flush: b.cfg.Service.Flush, Grace: b.cfg.Service.Grace, Version: b.opts.Version,
+			EscapeUnicode: b.cfg.Service.JSONEscapeUnicode},
+	}
+	if ps.HasErrors() {
+		return def, nil, env
+	}
+	return def, pc, env
+}
+
+// absolute resolves path against dir.
+func absolute(path, dir string) string {
+	if filepath.IsAbs(path) || dir == "" {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+func (b *builder) parser(name string) (plugin.Parser, error) {
+	if p, ok := b.parsers[name]; ok {
+		return p, nil
+	}
+	var known []string
+	for n := range b.parsers {
+		known = append(known, n)
+	}
+	err := fmt.Errorf("there is no parser %q", name)
+	if hint := option.DidYouMean(name, known); hint != "" {
+		err = fmt.Errorf("%w; %s", err, hint)
+	}
+	return nil, err
+}
+
+// fail reports what New of a plugin said.
+func (b *builder) fail(kind plugin.Kind, inst *config.Instance, err error) {
+	b.problem(option.Error, inst.Pos, kind.String()+" "+inst.Name, "%v", err)
+}
+
+// logger gives an instance its logger, with its own level if it asks for one.
+func (b *builder) logger(kind plugin.Kind, name, id, level string) *slog.Logger {
+	var own slog.Leveler
+	if l, ok := logging.ParseLevel(level); ok {
+		own = l
+	}
+	return b.opts.Handler.Named(fmt.Sprintf("%s:%s:%s", kind, name, id), own)
+}
+
+func (b *builder) source(id, pluginName string) *source {
+	s := &source{engine: b.engine, id: id, plugin: pluginName, defaultTag: id, open: map[openKey]*open{}}
+	s.memory.limit = defaultInputMemory
+	return s
+}
+
+func (b *builder) input(inst *config.Instance) {
+	var common config.InputOptions
+	def, pc, env := b.instance(plugin.KindInput, inst, common.Fields())
+	if def == nil || pc == nil {
+		return
+	}
+	s := b.source(env.ID, def.Name)
+	env.Tag, env.DefaultTag = common.Tag, env.ID
+	if common.Alias != "" {
+		s.id, env.ID = common.Alias, common.Alias
+	}
+	if common.Tag != "" {
+		s.defaultTag = common.Tag
+	}
+	if common.MemBufLimit > 0 {
+		s.memory.limit = common.MemBufLimit
+		b.asked += common.MemBufLimit
+	}
+	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
+	s.log = env.Log
+	if strings.EqualFold(common.StorageType, "filesystem") {
+		s.filesystem = b.engine.dirPath != ""
+		if !s.filesystem {
+			b.problem(option.Error, inst.Pos, "input "+inst.Name, "storage.type filesystem needs storage.path in the service section")
+		}
+	}
+	in, err := pc.(plugin.InputConfig).New(env)
+	if err != nil {
+		b.fail(plugin.KindInput, inst, err)
+		return
+	}
+	s.processors = b.processors(inst, env.ID)
+	b.engine.inputs = append(b.engine.inputs, &input{source: s, in: in, push: def.Push, env: env})
+}
+
+func (b *builder) filter(inst *config.Instance) {
+	var common config.FilterOptions
+	def, pc, env := b.instance(plugin.KindFilter, inst, common.Fields())
+	if def == nil || pc == nil {
+		return
+	}
+	if common.Match == "" && common.MatchRegex == "" {
+		b.problem(option.Error, inst.Pos, "filter "+inst.Name, "neither match nor match_regex says which records the filter is for; use match * for all")
+		return
+	}
+	pat, err := newPattern(common.Match, common.MatchRegex)
+	if err != nil {
+		b.fail(plugin.KindFilter, inst, err)
+		return
+	}
+	if common.Alias != "" {
+		env.ID = common.Alias
+	}
+	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
+	emitter := b.emitter(env)
+	f, err := pc.(plugin.FilterConfig).New(env)
+	if err != nil {
+		b.fail(plugin.KindFilter, inst, err)
+		return
+	}
+	b.engine.filters = append(b.engine.filters, &step{id: env.ID, plugin: def.Name, filter: f, pattern: pat, log: env.Log, env: env})
+	b.engine.emitters = append(b.engine.emitters, emitter)
+}
+
+// emitter makes the source through which a filter's own events enter. Its
+// events came from other sources and are counted there, so only its name is
+// new.
+func (b *builder) emitter(env *plugin.Env) *source {
+	s := b.source("emitter_for_"+env.ID, "emitter")
+	s.log = env.Log
+	s.memory.limit = 0
+	var once sync.Once
+	env.Emitter = func(name string) plugin.Emitter {
+		once.Do(func() {
+			if name != "" {
+				s.id, s.defaultTag = name, name
+			}
+		})
+		return s
+	}
+	return s
+}
+
+func (b *builder) output(inst *config.Instance) {
+	var common config.OutputOptions
+	def, pc, env := b.instance(plugin.KindOutput, inst, common.Fields())
+	if def == nil || pc == nil {
+		return
+	}
+	pat, err := newPattern(common.Match, common.MatchRegex)
+	if err != nil {
+		b.fail(plugin.KindOutput, inst, err)
+		return
+	}
+	if common.Alias != "" {
+		env.ID = common.Alias
+	}
+	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
+	out, err := pc.(plugin.OutputConfig).New(env)
+	if err != nil {
+		b.fail(plugin.KindOutput, inst, err)
+		return
+	}
+	s := &sink{engine: b.engine, id: env.ID, plugin: def.Name, out: out, pattern: pat, log: env.Log, env: env,
+		workers: max(common.Workers, 1), serial: common.Workers <= 1, retryLimit: common.RetryLimit, metrics: def.Metrics,
+		waiting: map[*delivery]struct{}{}, busy: map[string]bool{}}
+	if common.Workers <= 0 && def.Concurrency > 1 {
+		s.workers = def.Concurrency
+	}
+	s.more = sync.NewCond(&s.mu)
+	s.processors = b.processors(inst, env.ID)
+	b.engine.sinks = append(b.engine.sinks, s)
+}
+
+// processors builds what stands in an instance's processors section for logs.
+func (b *builder) processors(inst *config.Instance, owner string) []*step {
+	var steps []*step
+	for i, p := range inst.Processors {
+		if p.Signal != "logs" {
+			continue
+		}
+		kind := plugin.KindProcessor
+		if _, ok := b.reg.Lookup(kind, p.Name); !ok {
+			kind = plugin.KindFilter
+		}
+		own := &config.Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos}
+		var common config.FilterOptions
+		def, pc, env := b.instance(kind, own, common.Fields())
+		if def == nil || pc == nil {
+			continue
+		}
+		env.ID = fmt.Sprintf("%s.processor.%d.%s", owner, i, p.Name)
+		env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
+		b.engine.emitters = append(b.engine.emitters, b.emitter(env))
+		f, err := pc.(plugin.FilterConfig).New(env)
+		if err != nil {
+			b.fail(kind, own, err)
+			continue
+		}
+		st := &step{id: env.ID, plugin: def.Name, filter: f, log: env.Log, env: env}
+		if p.Condition != nil {
+			if st.condition, err = newCondition(p.Condition); err != nil {
+				b.fail(kind, own, err)
+				continue
+			}
+		}
+		steps = append(steps, st)
+	}
+	return steps
+}
+
+// processMemory is the budget of records in memory for the whole process.
+func (b *builder) processMemory() int64 {
+	limit := max(int64(defaultProcessMemory), b.asked)
+	if b.opts.MemoryLimit > 0 && b.opts.MemoryLimit < math.MaxInt64 {
+		limit = min(limit, b.opts.MemoryLimit/2)
+	}
+	return limit
+}

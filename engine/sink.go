@@ -1,0 +1,353 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// unlimited is a retry limit without end.
+const unlimited = -1
+
+// sink is an output with its queue, workers and retries.
+type sink struct {
+	engine     *Engine
+	id         string
+	plugin     string
+	out        plugin.Output
+	pattern    pattern
+	log        *slog.Logger
+	env        *plugin.Env
+	processors []*step
+	workers    int
+	// serial keeps the chunks of one tag in order by sending one at a time.
+	serial     bool
+	retryLimit int // further attempts after the first, or unlimited
+	metrics    bool
+
+	mu      sync.Mutex
+	more    *sync.Cond
+	queue   []*delivery            // ready to be sent
+	waiting map[*delivery]struct{} // for their next attempt
+	busy    map[string]bool        // tags being sent, if serial
+	sending int
+	closed  bool
+	hurry   bool // the process is ending: retry soon
+
+	stats sinkStats
+}
+
+// sinkStats counts what happened to records, bytes and chunks.
+type sinkStats struct {
+	records, bytes           atomic.Uint64
+	errors                   atomic.Uint64 // chunks refused for good, as Fluent Bit counts
+	retries                  atomic.Uint64
+	retriedRecords           atomic.Uint64
+	retriesFailed            atomic.Uint64
+	droppedRecords, rejected atomic.Uint64
+	lastDelivery             atomic.Int64
+}
+
+// delivery is one chunk on its way to one output.
+type delivery struct {
+	entry    *entry
+	part     *event.Chunk // the events left after a partial success, or nil
+	attempts int
+	timer    *time.Timer
+}
+
+func (s *sink) pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) + len(s.waiting) + s.sending
+}
+
+// push queues a chunk; the sink takes over one holder's place of the entry.
+func (s *sink) push(d *delivery) {
+	s.mu.Lock()
+	s.queue = append(s.queue, d)
+	s.mu.Unlock()
+	s.more.Signal()
+}
+
+// next waits for a delivery, or returns nil when the sink is closed.
+func (s *sink) next() *delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.closed {
+		for i, d := range s.queue {
+			tag := d.entry.info.Tag
+			if s.serial && s.busy[tag] {
+				continue
+			}
+			s.queue = slices.Delete(s.queue, i, i+1)
+			s.sending++
+			if s.serial {
+				s.busy[tag] = true
+			}
+			return d
+		}
+		s.more.Wait()
+	}
+	return nil
+}
+
+// run is one worker.
+func (s *sink) run(ctx context.Context) {
+	for d := s.next(); d != nil; d = s.next() {
+		err := s.send(ctx, d)
+		again := s.settle(d, err)
+		s.mu.Lock()
+		s.sending--
+		delete(s.busy, d.entry.info.Tag)
+		if again > 0 {
+			s.retryIn(d, again)
+		}
+		s.mu.Unlock()
+		s.more.Signal()
+		s.engine.settled()
+	}
+}
+
+// send makes one attempt.
+func (s *sink) send(ctx context.Context, d *delivery) error {
+	d.attempts++
+	chunk := d.part
+	if chunk == nil {
+		var err error
+		if chunk, err = d.entry.load(); err != nil {
+			return &unreadableError{err}
+		}
+		if len(s.processors) > 0 && chunk.Signal == event.Logs {
+			whole := chunk
+			if chunk = s.process(ctx, whole); chunk != whole {
+				whole.Release()
+			}
+		}
+	} else {
+		chunk.Hold()
+	}
+	defer chunk.Release()
+	if chunk.Count == 0 {
+		return nil
+	}
+	err := protect(func() error { return s.out.Send(ctx, chunk) })
+	delivered := chunk.Count
+	var partial *plugin.PartialError
+	switch {
+	case errors.As(err, &partial):
+		delivered -= len(partial.Retry) + len(partial.Rejected)
+		if len(partial.Rejected) > 0 {
+			s.log.Error("the destination refused records for good", "records", len(partial.Rejected), "tag", chunk.Tag, "error", partial.Err)
+			s.stats.rejected.Add(uint64(len(partial.Rejected)))
+			s.drop("rejected", len(partial.Rejected))
+		}
+		rest := chunk.Select(partial.Retry)
+		if d.part != nil {
+			d.part.Release()
+		}
+		d.part = rest
+		if rest.Count == 0 {
+			err = nil
+		}
+	case err != nil:
+		if s.processors != nil && d.part == nil {
+			// What the processors made is sent again as it is: they may count.
+			chunk.Hold()
+			d.part = chunk
+		}
+		return err
+	}
+	s.stats.records.Add(uint64(delivered))
+	s.stats.bytes.Add(uint64(chunk.Size()))
+	s.stats.lastDelivery.Store(time.Now().UnixNano())
+	return err
+}
+
+// unreadableError is a stored chunk that cannot be read back.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+
+// process runs the output's own processors over a copy of the chunk.
+func (s *sink) process(ctx context.Context, c *event.Chunk) *event.Chunk {
+	b := event.NewBatch(c.Tag)
+	for cur := c.Cursor(); cur.Next(); {
+		e := b.Add(cur.Time)
+		e.Meta = cur.Meta
+		e.SetRecord(cur.Record)
+	}
+	for _, st := range s.processors {
+		st.apply(ctx, b)
+	}
+	bu := event.NewBuilder(c.Tag, c.Signal, c.ID.Created())
+	for from := 0; from < len(b.Events); {
+		from = bu.Seal(b, from, 1<<62)
+	}
+	b.Free()
+	return bu.Chunk()
+}
+
+// settle decides what follows from the result of an attempt: the time until
+// the next one, or 0 when the delivery has ended.
+func (s *sink) settle(d *delivery, err error) time.Duration {
+	if err == nil {
+		s.finish(d)
+		return 0
+	}
+	var permanent *plugin.PermanentError
+	var unreadable *unreadableError
+	if s.engine.sendCtx.Err() != nil && !errors.As(err, &permanent) {
+		// The grace period is over; the chunk is dealt with as undelivered.
+		return time.Nanosecond
+	}
+	attrs := []any{"chunk", d.entry.info.ID.String(), "tag", d.entry.info.Tag, "records", s.left(d), "attempt", d.attempts, "error", err}
+	switch {
+	case errors.As(err, &unreadable):
+		s.stats.errors.Add(1)
+		where, asideErr := s.engine.dir.SetAside(d.entry.info)
+		s.log.Error("a stored chunk cannot be read and was set aside", append(attrs, "file", where, "aside_error", asideErr)...)
+		s.giveUp(d, "corrupt_chunk")
+		return 0
+	case errors.As(err, &permanent):
+		s.stats.errors.Add(1)
+		s.log.Error("the destination refused the chunk for good; its records are dropped", attrs...)
+		s.giveUp(d, "refused")
+		return 0
+	case s.retryLimit != unlimited && d.attempts > s.retryLimit:
+		s.log.Error("all attempts have failed; the records are dropped", append(attrs, "retry_limit", s.retryLimit)...)
+		s.stats.retriesFailed.Add(1)
+		s.giveUp(d, "retries_exhausted")
+		return 0
+	}
+	wait := s.engine.backoff(d.attempts)
+	var after *plugin.RetryAfterError
+	if errors.As(err, &after) && after.After > 0 {
+		wait = after.After
+	}
+	s.stats.retries.Add(1)
+	s.stats.retriedRecords.Add(uint64(s.left(d)))
+	s.log.Warn("sending failed and is tried again", append(attrs, "in", wait.Round(time.Millisecond))...)
+	return wait
+}
+
+func (s *sink) left(d *delivery) int {
+	if d.part != nil {
+		return d.part.Count
+	}
+	return d.entry.info.Count
+}
+
+// drop counts records that are lost on purpose.
+func (s *sink) drop(reason string, n int) {
+	s.stats.droppedRecords.Add(uint64(n))
+	s.env.Stats.Drop(reason, n)
+}
+
+func (s *sink) giveUp(d *delivery, reason string) {
+	s.drop(reason, s.left(d))
+	s.finish(d)
+}
+
+func (s *sink) finish(d *delivery) {
+	if d.part != nil {
+		d.part.Release()
+		d.part = nil
+	}
+	d.entry.release()
+}
+
+// retryIn puts a delivery aside for a while. s.mu is held.
+func (s *sink) retryIn(d *delivery, wait time.Duration) {
+	if s.hurry {
+		wait = min(wait, hurryWait)
+	}
+	d.entry.rest()
+	s.waiting[d] = struct{}{}
+	d.timer = time.AfterFunc(wait, func() { s.wake(d) })
+}
+
+// wake makes a waiting delivery ready.
+func (s *sink) wake(d *delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.waiting[d]; !ok {
+		return
+	}
+	delete(s.waiting, d)
+	s.queue = append(s.queue, d)
+	s.more.Signal()
+}
+
+// hurryWait is the longest time between attempts while the process is ending.
+const hurryWait = 500 * time.Millisecond
+
+// rush makes all waiting deliveries ready at once and later ones soon: the
+// process is ending.
+func (s *sink) rush() {
+	s.mu.Lock()
+	s.hurry = true
+	var all []*delivery
+	for d := range s.waiting {
+		all = append(all, d)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(all, func(a, b *delivery) int { return a.entry.info.Created.Compare(b.entry.info.Created) })
+	for _, d := range all {
+		if d.timer.Stop() {
+			s.wake(d)
+		}
+	}
+}
+
+// close ends the workers; what they are sending they finish.
+func (s *sink) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.more.Broadcast()
+}
+
+// abandon ends everything that was not delivered, after the workers have
+// ended. It returns the records that are kept on disk and those that are not.
+func (s *sink) abandon() (kept, unsaved int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for d := range s.waiting {
+		d.timer.Stop()
+		s.queue = append(s.queue, d)
+	}
+	clear(s.waiting)
+	for _, d := range s.queue {
+		if d.entry.keep() {
+			kept += s.left(d)
+		} else {
+			unsaved += s.left(d)
+		}
+	}
+	s.queue = nil
+	return kept, unsaved
+}
+
+// backoff returns the time to wait after so many attempts: exponential, with
+// full jitter between the base and the current ceiling, as Fluent Bit's
+// scheduler.base and scheduler.cap say.
+func (e *Engine) backoff(attempts int) time.Duration {
+	base, ceiling := e.retryBase, e.retryBase
+	for range attempts {
+		if ceiling >= e.retryCap {
+			break
+		}
+		ceiling *= 2
+	}
+	ceiling = max(min(ceiling, e.retryCap), base)
+	return base + rand.N(ceiling-base+1)
+}

@@ -1,0 +1,274 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// chunkLimit is the size at which an open chunk is closed.
+const chunkLimit = 2 << 20
+
+// maxPlans bounds the routing decisions remembered per source; a sender that
+// makes up tags without end only makes it forget.
+const maxPlans = 4096
+
+// source is where the events of one input, or of one filter's emitter, enter
+// the router.
+type source struct {
+	engine     *Engine
+	id         string
+	plugin     string
+	defaultTag string
+	log        *slog.Logger
+	processors []*step
+	filesystem bool
+	memory     budget // Mem_Buf_Limit
+
+	records, bytes atomic.Uint64
+	unrouted       atomic.Uint64
+	lastEmit       atomic.Int64 // nanoseconds; to find out when a socket is quiet
+	paused         atomic.Bool
+
+	// Closed chunks on their way, in memory or only on disk, and their bytes.
+	up, down, busyBytes atomic.Int64
+
+	plans sync.Map // tag → *plan
+	known atomic.Int32
+
+	mu   sync.Mutex
+	open map[openKey]*open
+	// order is the open chunks in the order of their creation, which is the
+	// order in which a flush sends them.
+	order []*open
+}
+
+type openKey struct {
+	tag    string
+	signal event.Signal
+}
+
+// open is a chunk that still takes events.
+type open struct {
+	key  openKey
+	bu   *event.Builder
+	plan *plan
+	cost int64
+}
+
+// plan is what happens to events of one tag.
+type plan struct {
+	filters []*step
+	sinks   []*sink
+}
+
+var _ plugin.Emitter = (*source)(nil)
+
+// Emit runs the filters and seals what is left.
+func (s *source) Emit(ctx context.Context, b *event.Batch) error {
+	if err := s.admit(ctx); err != nil {
+		b.Ack = nil // Not taken: the source must not hear that it was.
+		b.Free()
+		return err
+	}
+	if b.Tag == "" {
+		b.Tag = s.defaultTag
+	}
+	s.lastEmit.Store(time.Now().UnixNano())
+	s.records.Add(uint64(len(b.Events)))
+	s.bytes.Add(uint64(b.Size()))
+
+	for _, st := range s.processors {
+		st.apply(ctx, b)
+	}
+	p := s.plan(b.Tag)
+	for _, st := range p.filters {
+		st.apply(ctx, b)
+	}
+	if len(b.Events) == 0 && len(b.Payload) == 0 {
+		b.Free()
+		return nil
+	}
+	if len(p.sinks) == 0 {
+		s.unrouted.Add(uint64(len(b.Events)))
+		s.log.Debug("no output matches the tag; its records are dropped", "tag", b.Tag)
+		b.Free()
+		return nil
+	}
+	s.seal(b, p)
+	b.Free()
+	return nil
+}
+
+// admit waits until the budgets have room.
+func (s *source) admit(ctx context.Context) error {
+	own, all := s.memory.full(), s.engine.memory.full()
+	if s.filesystem {
+		// Closed chunks leave the budget for the disk; what counts is the open ones.
+		own = false
+	}
+	if !own && !all {
+		return nil
+	}
+	s.paused.Store(true)
+	defer s.paused.Store(false)
+	s.log.Warn("paused: the memory for records on their way is used up", "used", s.memory.bytes(), "limit", s.memory.limit,
+		"used_by_all", s.engine.memory.bytes(), "limit_of_all", s.engine.memory.limit)
+	start := time.Now()
+	if own {
+		if err := s.memory.wait(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.engine.memory.wait(ctx); err != nil {
+		return err
+	}
+	s.log.Debug("resumed", "after", time.Since(start))
+	return nil
+}
+
+// plan returns the filters and outputs for a tag.
+func (s *source) plan(tag string) *plan {
+	if p, ok := s.plans.Load(tag); ok {
+		return p.(*plan)
+	}
+	p := s.engine.route(tag)
+	if s.known.Add(1) > maxPlans {
+		s.plans.Clear()
+		s.known.Store(1)
+	}
+	s.plans.Store(tag, p)
+	return p
+}
+
+// seal appends the batch to the open chunk of its tag and closes the chunks
+// that are full.
+func (s *source) seal(b *event.Batch, p *plan) {
+	key := openKey{b.Tag, b.Signal}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for from := 0; ; {
+		o := s.open[key]
+		if o == nil {
+			o = &open{key: key, bu: event.NewBuilder(b.Tag, b.Signal, time.Now()), plan: p, cost: entryOverhead}
+			s.charge(entryOverhead)
+			s.open[key] = o
+			s.order = append(s.order, o)
+		}
+		before := o.bu.Size()
+		from = o.bu.Seal(b, from, chunkLimit)
+		grown := int64(o.bu.Size() - before)
+		o.cost += grown
+		s.charge(grown)
+		if o.bu.Size() >= chunkLimit {
+			s.close(o)
+		}
+		if from >= len(b.Events) {
+			return
+		}
+	}
+}
+
+// charge takes n bytes from the budgets.
+func (s *source) charge(n int64) {
+	s.memory.add(n)
+	s.engine.memory.add(n)
+}
+
+// close ends an open chunk and hands it to its outputs. s.mu is held.
+func (s *source) close(o *open) {
+	delete(s.open, o.key)
+	for i, other := range s.order {
+		if other == o {
+			s.order = append(s.order[:i], s.order[i+1:]...)
+			break
+		}
+	}
+	s.dispatch(o)
+}
+
+func (s *source) dispatch(o *open) {
+	en := newEntry(s, o.bu.Chunk(), o.cost)
+	if s.filesystem {
+		if err := s.engine.dir.Write(s.id, en.chunk); err != nil {
+			s.log.Error("cannot store a chunk; it stays in memory", "chunk", en.info.ID.String(), "error", err)
+		} else {
+			en.persisted()
+		}
+	}
+	s.engine.deliver(en, o.plan.sinks)
+}
+
+// flush closes all open chunks, oldest first.
+func (s *source) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	order := s.order
+	s.order = nil
+	clear(s.open)
+	for _, o := range order {
+		s.dispatch(o)
+	}
+}
+
+// input is an input with the source that it emits to.
+type input struct {
+	*source
+	in   plugin.Input
+	push bool
+	env  *plugin.Env
+}
+
+// The back-off between runs of an input that failed.
+const (
+	restartBase = time.Second
+	restartCap  = time.Minute
+)
+
+// run keeps the input running until ctx ends, the source has ended, or the
+// input asks the process to stop.
+func (in *input) run(ctx context.Context) {
+	wait := restartBase
+	for {
+		started := time.Now()
+		err := protect(func() error { return in.in.Run(ctx, in.source) })
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			in.log.Debug("the source has ended")
+			return
+		case err == plugin.ErrStop:
+			in.engine.Stop(0)
+			return
+		}
+		if time.Since(started) > restartCap {
+			wait = restartBase
+		}
+		in.log.Error("the input failed and is run again", "in", wait, "error", err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		wait = min(2*wait, restartCap)
+	}
+}
+
+// protect turns a panic of a plugin, which is a bug, into an error: the rest
+// of the router goes on and no other data is lost.
+func protect(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("BUG: panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f()
+}

@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// Metrics returns all numbers about the engine under Fluent Bit's names, and
+// what Fluent Bit does not have under kagari_. It may be called at any time.
+func (e *Engine) Metrics() []plugin.Metric {
+	m := &metrics{}
+	if t := e.started.Load(); t != 0 {
+		m.counter("fluentbit_uptime", "Number of seconds that Fluent Bit has been running.", uint64(time.Since(time.Unix(0, t)).Seconds()))
+		m.gauge("fluentbit_process_start_time_seconds", "Start time of the process since unix epoch in seconds.", float64(t/1e9))
+	}
+	for _, in := range e.inputs {
+		m.input(in.source)
+		in.env.Stats.Each(m.each(in.id))
+	}
+	for _, s := range e.emitters {
+		if s.records.Load() > 0 {
+			m.input(s)
+		}
+	}
+	for _, f := range e.allSteps() {
+		m.filter(f)
+		f.env.Stats.Each(m.each(f.id))
+	}
+	for _, s := range e.sinks {
+		m.output(s)
+		s.env.Stats.Each(m.each(s.id))
+	}
+	m.storage(e)
+	return m.list
+}
+
+// metrics collects.
+type metrics struct{ list []plugin.Metric }
+
+func (m *metrics) counter(name, help string, v uint64, labels ...plugin.Label) {
+	m.list = append(m.list, plugin.Metric{Name: name, Help: help, Type: plugin.CounterMetric, Labels: labels, Value: float64(v)})
+}
+
+func (m *metrics) gauge(name, help string, v float64, labels ...plugin.Label) {
+	m.list = append(m.list, plugin.Metric{Name: name, Help: help, Type: plugin.GaugeMetric, Labels: labels, Value: v})
+}
+
+func (m *metrics) each(id string) func(name, help, label, value string, n uint64) {
+	return func(name, help, label, value string, n uint64) {
+		labels := []plugin.Label{{Name: "name", Value: id}}
+		if label != "" {
+			labels = append(labels, plugin.Label{Name: label, Value: value})
+		}
+		m.counter(name, help, n, labels...)
+	}
+}
+
+func (m *metrics) input(s *source) {
+	name := plugin.Label{Name: "name", Value: s.id}
+	m.counter("fluentbit_input_records_total", "Number of input records.", s.records.Load(), name)
+	m.counter("fluentbit_input_bytes_total", "Number of input bytes.", s.bytes.Load(), name)
+	m.gauge("fluentbit_input_ingestion_paused", "Is the input paused or not?", flag(s.paused.Load()), name)
+	m.gauge("fluentbit_input_storage_memory_bytes", "Memory bytes used by the chunks.", float64(s.memory.bytes()), name)
+	m.gauge("fluentbit_input_storage_overlimit", "Is the input memory usage overlimit?", flag(s.memory.full()), name)
+	m.gauge("kagari_input_memory_limit_bytes", "Limit of fluentbit_input_storage_memory_bytes, 0 for none.", float64(s.memory.limit), name)
+	m.counter("kagari_unrouted_records_total", "Records whose tag no output matches.", s.unrouted.Load(), name)
+	s.mu.Lock()
+	open := len(s.order)
+	s.mu.Unlock()
+	up, down := s.up.Load(), s.down.Load()
+	m.gauge("fluentbit_input_storage_chunks", "Total number of chunks.", float64(int64(open)+up+down), name)
+	m.gauge("fluentbit_input_storage_chunks_up", "Total number of chunks up in memory.", float64(int64(open)+up), name)
+	m.gauge("fluentbit_input_storage_chunks_down", "Total number of chunks down.", float64(down), name)
+	m.gauge("fluentbit_input_storage_chunks_busy", "Total number of chunks in a busy state.", float64(up+down), name)
+	m.gauge("fluentbit_input_storage_chunks_busy_bytes", "Total number of bytes used by chunks in a busy state.", float64(s.busyBytes.Load()), name)
+}
+
+func (m *metrics) filter(f *step) {
+	name := plugin.Label{Name: "name", Value: f.id}
+	m.counter("fluentbit_filter_records_total", "Total number of new records processed.", f.records.Load(), name)
+	m.counter("fluentbit_filter_bytes_total", "Total number of new bytes processed.", f.bytes.Load(), name)
+	m.counter("fluentbit_filter_add_records_total", "Total number of new added records.", f.added.Load(), name)
+	m.counter("fluentbit_filter_drop_records_total", "Total number of dropped records.", f.dropped.Load(), name)
+	m.counter("fluentbit_filter_drop_bytes_total", "Total number of dropped bytes.", f.droppedBytes.Load(), name)
+}
+
+func (m *metrics) output(s *sink) {
+	name := plugin.Label{Name: "name", Value: s.id}
+	st := &s.stats
+	m.counter("fluentbit_output_proc_records_total", "Number of processed output records.", st.records.Load(), name)
+	m.counter("fluentbit_output_proc_bytes_total", "Number of processed output bytes.", st.bytes.Load(), name)
+	m.counter("fluentbit_output_errors_total", "Number of output errors.", st.errors.Load(), name)
+	m.counter("fluentbit_output_retries_total", "Number of output retries.", st.retries.Load(), name)
+	m.counter("fluentbit_output_retries_failed_total", "Number of abandoned batches because the maximum number of re-tries was reached.", st.retriesFailed.Load(), name)
+	m.counter("fluentbit_output_dropped_records_total", "Number of dropped records.", st.droppedRecords.Load(), name)
+	m.counter("fluentbit_output_retried_records_total", "Number of retried records.", st.retriedRecords.Load(), name)
+	m.gauge("kagari_output_pending_chunks", "Chunks that wait for this output or are being sent.", float64(s.pending()), name)
+}
+
+func (m *metrics) storage(e *Engine) {
+	m.gauge("kagari_memory_bytes", "Bytes of records in memory on their way to outputs.", float64(e.memory.bytes()))
+	m.gauge("kagari_memory_limit_bytes", "Limit of kagari_memory_bytes.", float64(e.memory.limit))
+	memory, up, down := e.memoryChunks.Load(), e.upChunks.Load(), e.downChunks.Load()
+	m.gauge("fluentbit_storage_chunks", "Total number of chunks in the storage layer.", float64(memory+up+down))
+	m.gauge("fluentbit_storage_mem_chunks", "Total number of memory chunks.", float64(memory))
+	m.gauge("fluentbit_storage_fs_chunks", "Total number of filesystem chunks.", float64(up+down))
+	m.gauge("fluentbit_storage_fs_chunks_up", "Total number of filesystem chunks up in memory.", float64(up))
+	m.gauge("fluentbit_storage_fs_chunks_down", "Total number of filesystem chunks down.", float64(down))
+	if e.dir != nil {
+		m.gauge("kagari_storage_bytes", "Size of the chunks in the storage directory.", float64(e.dir.Bytes()))
+	}
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

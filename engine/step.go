@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// step is a filter or processor in its place.
+type step struct {
+	id        string
+	plugin    string
+	filter    plugin.Filter
+	pattern   pattern    // filters only
+	condition *condition // processors only, or nil
+	log       *slog.Logger
+	env       *plugin.Env
+
+	records, bytes, added, dropped, droppedBytes atomic.Uint64
+}
+
+// apply runs the filter over the batch. A failing filter is logged and leaves
+// the batch as it is.
+func (st *step) apply(ctx context.Context, b *event.Batch) {
+	if b.Signal != event.Logs || len(b.Events) == 0 {
+		return
+	}
+	before, size := len(b.Events), b.Size()
+	st.bytes.Add(uint64(size))
+	st.records.Add(uint64(before))
+	var err error
+	if st.condition == nil {
+		err = protect(func() error { return st.filter.Filter(ctx, b) })
+	} else {
+		err = st.applyWhere(ctx, b)
+	}
+	if err != nil {
+		st.log.Error("the filter failed; the records go on as they are", "error", err)
+	}
+	if d := len(b.Events) - before; d > 0 {
+		st.added.Add(uint64(d))
+	} else if d < 0 {
+		st.dropped.Add(uint64(-d))
+		if left := b.Size(); left < size {
+			st.droppedBytes.Add(uint64(size - left))
+		}
+	}
+}
+
+// applyWhere runs the filter over the runs of neighbouring events for which
+// the condition holds, so that the order stays.
+func (st *step) applyWhere(ctx context.Context, b *event.Batch) error {
+	all := b.Events
+	out := make([]event.Event, 0, len(all))
+	var failed error
+	for i := 0; i < len(all); {
+		j := i
+		for j < len(all) && st.condition.holds(&all[j]) {
+			j++
+		}
+		if j > i {
+			b.Events = append([]event.Event(nil), all[i:j]...)
+			if err := protect(func() error { return st.filter.Filter(ctx, b) }); err != nil {
+				failed = err
+			}
+			out = append(out, b.Events...)
+			i = j
+			continue
+		}
+		out = append(out, all[i])
+		i++
+	}
+	b.Events = out
+	return failed
+}
