@@ -32,6 +32,15 @@ type Destination struct {
 	// Delivered returns everything that arrived, as text in which the records'
 	// marks can be found. It may be nil for outputs that deliver nothing.
 	Delivered func() string
+	// Heal is called after the failure of a Transient or Partial destination,
+	// for those that do not become healthy by themselves. It may be nil.
+	Heal func()
+}
+
+func (d Destination) heal() {
+	if d.Heal != nil {
+		d.Heal()
+	}
 }
 
 // OutputSuite is how Output tests an output.
@@ -178,6 +187,7 @@ func transient(t *testing.T, s *OutputSuite) {
 	if isPermanent(err) {
 		t.Fatalf("Send gave up although a retry would help: %v", err)
 	}
+	d.heal()
 	if err := out.Send(t.Context(), c); err != nil {
 		t.Fatalf("the retry failed: %v", err)
 	}
@@ -210,6 +220,7 @@ func partial(t *testing.T, s *OutputSuite) {
 	if len(part.Retry) != 1 || part.Retry[0] != 1 {
 		t.Fatalf("Send wants events %v sent again; only 1 was refused", part.Retry)
 	}
+	d.heal()
 	if err := out.Send(t.Context(), c.Select(part.Retry)); err != nil {
 		t.Fatalf("the retry failed: %v", err)
 	}
