@@ -44,11 +44,7 @@ It ends with 1 if there are errors, with --strict also if there are warnings.`,
 				if asJSON {
 					continue
 				}
-				var src *config.Sources
-				if cfg != nil {
-					src = cfg.Sources
-				}
-				config.Render(p.out, ps, src, isTerminal(p.out))
+				config.Render(p.out, ps, cfg.Sources, isTerminal(p.out))
 				if len(ps) == 0 {
 					fmt.Fprintf(p.out, "%s: no problems found\n", f)
 				}
@@ -74,9 +70,6 @@ It ends with 1 if there are errors, with --strict also if there are warnings.`,
 // anything.
 func (p *program) checkFile(file string) (*config.Config, option.Problems) {
 	cfg, ps := config.Load(file, config.LoadOptions{})
-	if cfg == nil {
-		return nil, ps
-	}
 	reg := builtin.Registry()
 	found := cfg.Check(reg)
 	ps = append(ps, found...)

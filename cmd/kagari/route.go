@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -24,15 +26,15 @@ import (
 
 // load reads the configuration that the flags ask for.
 func (f *routerFlags) load() (*config.Config, option.Problems) {
-	cfg, ps := config.NewEmpty(), option.Problems(nil)
+	opts := config.LoadOptions{Service: f.service}
+	cfg, ps := config.NewEmpty(opts)
 	if f.configFile != "" {
-		cfg, ps = config.Load(f.configFile, config.LoadOptions{})
-		if cfg == nil {
-			return nil, ps
-		}
+		cfg, ps = config.Load(f.configFile, opts)
 	}
-	more := cfg.Override(f.service, f.tasks)
-	ps = append(ps, more...)
+	for i, sql := range f.tasks {
+		name := fmt.Sprintf("flb-console:%d", i)
+		cfg.StreamTasks = append(cfg.StreamTasks, &plugin.Section{Name: "stream_processor", Props: props("name", name, "exec", sql)})
+	}
 	for _, inst := range f.plugins {
 		c := *inst
 		switch inst.Kind {
@@ -62,7 +64,7 @@ func (p *program) route(f *routerFlags) error {
 		}
 	}
 	cfg, ps := f.load()
-	if cfg == nil || ps.HasErrors() {
+	if ps.HasErrors() {
 		return p.refused(cfg, ps)
 	}
 	logs, closeLog, err := p.openLog(f, cfg)
@@ -71,7 +73,7 @@ func (p *program) route(f *routerFlags) error {
 	}
 	defer closeLog()
 	log := logs.Named("kagari", nil)
-	opts := engine.Options{Handler: logs, Version: Version(), MemoryLimit: p.limitMemory()}
+	opts := engine.Options{Handler: logs, Version: Version(), MemoryLimit: limitMemory()}
 	reg := builtin.Registry()
 	build := func(cfg *config.Config, ps option.Problems) (*engine.Engine, option.Problems) {
 		e, more := engine.New(cfg, reg, opts)
@@ -97,7 +99,7 @@ func (p *program) route(f *routerFlags) error {
 	log.Info("Kagari", "version", Version(), "compatible_with", "Fluent Bit "+admin.CompatibleVersion, "pid", os.Getpid())
 	host := engine.NewHost(e, func() (*engine.Engine, error) {
 		cfg, ps := f.load()
-		if cfg == nil || ps.HasErrors() {
+		if ps.HasErrors() {
 			return nil, ps.Err()
 		}
 		e, ps := build(cfg, ps)
@@ -195,15 +197,15 @@ func (p *program) openLog(f *routerFlags, cfg *config.Config) (*logging.Handler,
 
 // limitMemory makes the garbage collector respect the memory limit of the
 // container and returns it in bytes, or 0 if there is none.
-func (p *program) limitMemory() int64 {
-	if _, set := os.LookupEnv("GOMEMLIMIT"); set {
+func limitMemory() int64 {
+	limit, err := memlimit.FromCgroup()
+	if err != nil || limit > math.MaxInt64 {
 		return 0
 	}
-	limit, err := memlimit.SetGoMemLimitWithOpts(memlimit.WithRatio(0.9), memlimit.WithProvider(memlimit.FromCgroup))
-	if err != nil || limit <= 0 {
-		return 0
+	if _, set := os.LookupEnv("GOMEMLIMIT"); !set {
+		debug.SetMemoryLimit(int64(limit) / 10 * 9)
 	}
-	return int64(float64(limit) / 0.9)
+	return int64(limit)
 }
 
 // failed prints what went wrong and ends with 1.
@@ -214,11 +216,7 @@ func (p *program) failed(err error) error {
 
 // refused prints what is wrong with the configuration and ends with 1.
 func (p *program) refused(cfg *config.Config, ps option.Problems) error {
-	var src *config.Sources
-	if cfg != nil {
-		src = cfg.Sources
-	}
-	config.Render(p.err, ps, src, isTerminal(p.err))
+	config.Render(p.err, ps, cfg.Sources, isTerminal(p.err))
 	return exitError{exitFailed}
 }
 
