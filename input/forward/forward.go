@@ -1,0 +1,239 @@
+// Package forward is the input that takes events from Fluentd, Fluent Bit,
+// Docker's log driver and everything else that speaks the forward protocol
+// (see package forwardproto), over TCP, TLS or a unix socket.
+//
+// A connection is a goroutine. Its stream reads into a buffer, its decoder
+// walks over what has arrived, and its sink collects the events of each tag
+// into one batch per read. The entries of a large message are decoded as they
+// arrive, packed ones through a decompressor, so that memory depends on the
+// largest entry and not on the largest message.
+//
+// A message with the option chunk is acknowledged when nobody needs its events
+// any more, which is when they were delivered or are on disk; Fluent Bit
+// acknowledges what is only in its memory.
+package forward
+
+import (
+	"context"
+	_ "embed" // For the documentation.
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/kagarilog/kagari/internal/netx"
+	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+//go:embed doc.md
+var doc string
+
+// Def describes the plugin.
+func Def() *plugin.Def {
+	return &plugin.Def{
+		Kind:    plugin.KindInput,
+		Name:    "forward",
+		Summary: "Events from Fluentd, Fluent Bit and Docker by the forward protocol",
+		Doc:     doc,
+		Push:    true,
+		Config:  func() plugin.Config { return new(Config) },
+	}
+}
+
+// Config is the options.
+type Config struct {
+	listen, host string
+	port         int
+	ipv6         bool
+	tagPrefix    string
+	sharedKey    string
+	emptyKey     bool
+	hostname     string
+	users        [][]string
+	unixPath     string
+	mode         fs.FileMode
+	chunkSize    int64
+	maxSize      int64
+	maxMessage   int64
+	server       netx.Server
+	tls          netx.TLS
+}
+
+// Fields binds the options.
+func (c *Config) Fields() []option.Field {
+	users := option.Words(&c.users, "security.users", 2, 1,
+		"A user and, after a blank, the password. With users, a peer must be one of them. Needs `shared_key` or `empty_shared_key`.")
+	users.Secret = true
+	fields := []option.Field{
+		option.String(&c.listen, "listen", "0.0.0.0", "Address to listen on."),
+		option.Int(&c.port, "port", 24224, "Port to listen on."),
+		option.String(&c.host, "host", "", "Accepted for compatibility and without effect, as in Fluent Bit; use `listen`."),
+		option.Bool(&c.ipv6, "ipv6", false, "Accepted for compatibility. An IPv6 address in `listen` is enough."),
+		option.String(&c.unixPath, "unix_path", "",
+			"Listen on a unix socket with this path instead of a port. A socket that a dead process left behind is replaced."),
+		unixPermField(&c.mode),
+		option.String(&c.tagPrefix, "tag_prefix", "",
+			"Text put in front of the tag that was sent. With it, the option Tag has no effect."),
+		option.Secret(&c.sharedKey, "shared_key",
+			"Key that a peer must prove to know (secure forward)."),
+		option.Bool(&c.emptyKey, "empty_shared_key", false,
+			"Do the handshake with an empty key, for authentication by user and password alone."),
+		option.String(&c.hostname, "self_hostname", "localhost",
+			"Name of this side in the handshake."),
+		users,
+		option.Size(&c.chunkSize, "buffer_chunk_size", "1024000",
+			"In Fluent Bit the size of the first buffer of a connection. Here it only raises `buffer_max_size` if that is smaller; buffers start small and grow as needed."),
+		option.Size(&c.maxSize, "buffer_max_size", "6144000",
+			"Most memory for one record, or for one message in Message mode. The entries of Forward and PackedForward messages are decoded as they arrive, so that such a message may be larger. A message that needs more is refused and its connection closed."),
+		option.Size(&c.maxMessage, "message_max_size", "1G",
+			"Most bytes of the entries of one PackedForward message, before and after decompression.").WithOurs(),
+	}
+	fields = append(fields, c.server.Fields()...)
+	return append(fields, c.tls.ServerFields()...)
+}
+
+// unixPermField reads an octal number as Fluent Bit does, up to the first
+// other character.
+func unixPermField(p *fs.FileMode) option.Field {
+	*p = 0
+	return option.Custom("unix_perm", option.TypeString, "",
+		"Permissions of the unix socket's file as an octal number, such as 0660. Without it the umask decides.",
+		func(v option.Value) error {
+			text := strings.TrimSpace(v.Text)
+			digits := len(text) - len(strings.TrimLeft(text, "01234567"))
+			n, err := strconv.ParseUint(text[:digits], 8, 32)
+			if err != nil {
+				return option.Lenient("%q is not an octal number such as 0660 and is ignored", v.Text)
+			}
+			*p = fs.FileMode(n) & fs.ModePerm
+			if digits < len(text) {
+				return option.Lenient("%q is not an octal number and counts as %s", v.Text, text[:digits])
+			}
+			return nil
+		})
+}
+
+// Limits of memory in bytes.
+const (
+	minValue    = 4 << 10  // of one record, however small the options are
+	sharedLeast = 64 << 20 // of the large buffers of all connections together
+)
+
+// New checks the options.
+func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
+	in := &Input{env: env, cfg: *c}
+	for _, u := range c.users {
+		in.users = append(in.users, user{u[0], u[1]})
+	}
+	if len(in.users) > 0 && !in.secure() {
+		return nil, errors.New("security.users is given without shared_key or empty_shared_key, so that no peer would be asked for a password")
+	}
+	if c.emptyKey {
+		in.cfg.sharedKey = ""
+	}
+	if c.unixPath == "" && (c.port < 0 || c.port > 65535) {
+		return nil, fmt.Errorf("port %d is not between 0 and 65535", c.port)
+	}
+	in.maxValue = int(min(max(c.maxSize, c.chunkSize, minValue), 1<<30))
+	in.budget.limit = max(sharedLeast, 4*int64(in.maxValue))
+	if c.maxMessage <= 0 {
+		in.cfg.maxMessage = 1 << 32 // more than a message can be
+	}
+	in.tags = tagRule{prefix: c.tagPrefix, fixed: env.Tag, def: env.DefaultTag}
+	if err := in.listenOptions().Check(); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Input listens and turns what is sent into events.
+type Input struct {
+	env      *plugin.Env
+	cfg      Config
+	users    []user
+	tags     tagRule
+	maxValue int    // bytes of one value
+	budget   budget // of buffers above the base size
+
+	mu       sync.Mutex
+	listener *netx.Listener // made by Start and not yet used by Run
+}
+
+type user struct{ name, password string }
+
+var (
+	_ plugin.Input   = (*Input)(nil)
+	_ plugin.Starter = (*Input)(nil)
+	_ io.Closer      = (*Input)(nil)
+)
+
+// secure tells whether peers must prove who they are.
+func (in *Input) secure() bool { return in.cfg.sharedKey != "" || in.cfg.emptyKey }
+
+// handshakeTime is how long the handshake may take.
+func (in *Input) handshakeTime() time.Duration {
+	if t := in.cfg.server.AcceptTimeout; t > 0 {
+		return t
+	}
+	return stallAfter
+}
+
+// Start listens, so that a port in use refuses the start.
+func (in *Input) Start(ctx context.Context) error {
+	l, err := in.listen(ctx)
+	if err != nil {
+		return err
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.listener = l
+	return nil
+}
+
+func (in *Input) listen(ctx context.Context) (*netx.Listener, error) {
+	network, address := "tcp", net.JoinHostPort(strings.Trim(in.cfg.listen, "[]"), strconv.Itoa(in.cfg.port))
+	if in.cfg.unixPath != "" {
+		network, address = "unix", in.cfg.unixPath
+	}
+	l, err := in.cfg.server.Listen(ctx, network, address, in.listenOptions())
+	if err != nil {
+		return nil, err
+	}
+	in.env.Log.Info("listening", "address", l.Addr().String())
+	return l, nil
+}
+
+// Close closes what Start opened and Run did not use.
+func (in *Input) Close() error {
+	in.mu.Lock()
+	l := in.listener
+	in.listener = nil
+	in.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return l.Close()
+}
+
+// Run serves connections until ctx ends.
+func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
+	in.mu.Lock()
+	l := in.listener
+	in.listener = nil
+	in.mu.Unlock()
+	if l == nil {
+		var err error
+		if l, err = in.listen(ctx); err != nil {
+			return err
+		}
+	}
+	return l.Serve(ctx, func(ctx context.Context, c net.Conn) {
+		newConn(ctx, in, c, out).serve()
+	})
+}
