@@ -48,10 +48,10 @@ func AppendJSON(dst, src []byte) (out, rest []byte, err error) {
 
 // AppendLooseJSON is [AppendJSON] as Fluent Bit's network and stream inputs
 // (tcp, udp, http, stdin, …) understand JSON. It forgives more: leading commas,
-// so that values may be separated by them; too many commas, and in arrays too
-// few; words that start like a literal (nope is null); and numbers followed by
-// letters, with leading zeros, without digits or out of range (1e400 is an
-// infinity). A number or word at the very end of src counts as incomplete.
+// so that values may be separated by them; too many or too few commas; words
+// that start like a literal (nope is null); and numbers followed by letters,
+// with leading zeros, without digits or out of range (1e400 is an infinity). A
+// number or word at the very end of src counts as incomplete.
 func AppendLooseJSON(dst, src []byte) (out, rest []byte, err error) {
 	i := 0
 	for i < len(src) && (src[i] == ',' || isJSONSpace(src[i])) {
@@ -199,12 +199,12 @@ func appendJSONObject(out, src []byte, i, depth int, loose bool) ([]byte, int, j
 		if i >= len(src) {
 			return out, i, faultEOF
 		}
-		switch src[i] {
-		case ',':
+		switch c := src[i]; {
+		case c == ',':
 			i++
-		case '}':
+		case c == '}':
 			return patchHeader(out, head, n+1, 0x80, 0xde), i + 1, faultNone
-		default:
+		case !loose || c != '"':
 			return out, i, faultObjectEnd
 		}
 	}

@@ -236,6 +236,7 @@ func TestLooseJSON(t *testing.T) {
 	f(` , ,{"a":1}`, "\x81\xa1a\x01")
 	f(`{"a":1,}`, "\x81\xa1a\x01")
 	f(`{,"a":1,,"b":2,}`, "\x82\xa1a\x01\xa1b\x02")
+	f(`{"a":1 "b":2}`, "\x82\xa1a\x01\xa1b\x02") // Fluent Bit loses b.
 	f(`{,}`, "\x80")
 	f(`[,1,,2,]`, "\x92\x01\x02")
 	f(`[1 2 ["a""b"]]`, "\x93\x01\x02\x92\xa1a\xa1b")
@@ -260,7 +261,7 @@ func TestLooseJSON(t *testing.T) {
 			t.Errorf("AppendLooseJSON(%s) = %v, want unexpected EOF", in, err)
 		}
 	}
-	for _, in := range []string{`x`, `{"a" 1}`, `{"a"}`, `{"a":}`, `{"a":1 "b":2}`, `["a":2]`, `[1}`, `{"a":1]`, `{1:2}`, "[1\x01]", `["\x"]`} {
+	for _, in := range []string{`x`, `{"a" 1}`, `{"a"}`, `{"a":}`, `{"a":1 2}`, `["a":2]`, `[1}`, `{"a":1]`, `{1:2}`, "[1\x01]", `["\x"]`} {
 		var se *SyntaxError
 		if _, _, err := AppendLooseJSON(nil, []byte(in)); !errors.As(err, &se) {
 			t.Errorf("AppendLooseJSON(%s) = %v, want a syntax error", in, err)

@@ -40,16 +40,20 @@ func appendMapText(dst, b []byte, depth int, o JSONOptions) (out, rest []byte) {
 	)
 	for i := range n {
 		keys[i], text[i] = int32(len(src)-len(b)), int32(len(dst)-base)
-		key, ok := stringKey(b)
-		if ok {
+		if key, rest, ok := stringKey(b); ok {
 			h := smallHash(key)
-			if bit := uint64(1) << (h & 63); seen[h>>6]&bit == 0 {
-				seen[h>>6] |= bit
+			if word, bit := &seen[h>>6&7], uint64(1)<<(h&63); *word&bit == 0 {
+				*word |= bit
 			} else {
 				dst = dropEarlier(dst, base, src, key, keys[:i], text[:i+1])
 			}
+			dst, b = appendQuoted(dst, key, o), rest
+		} else {
+			dst, b = appendKeyText(dst, b, depth+1, o)
 		}
-		dst, b = appendEntryText(dst, b, depth, o)
+		dst = append(dst, ':')
+		dst, b = appendValueText(dst, b, depth+1, o)
+		dst = append(dst, ',')
 		if b == nil {
 			break
 		}
@@ -57,29 +61,27 @@ func appendMapText(dst, b []byte, depth int, o JSONOptions) (out, rest []byte) {
 	return closeText(dst, '{', '}'), b
 }
 
-// appendEntryText appends the entry at the start of b and a comma.
-func appendEntryText(dst, b []byte, depth int, o JSONOptions) (out, rest []byte) {
-	dst, b = appendKeyText(dst, b, depth+1, o)
-	dst = append(dst, ':')
-	dst, b = appendValueText(dst, b, depth+1, o)
-	return append(dst, ','), b
+// stringKey splits the string at the start of b, if it is one, off b and
+// returns its payload.
+func stringKey(b []byte) (key, rest []byte, ok bool) {
+	if len(b) == 0 || b[0]&0xe0 != 0xa0 {
+		return longStringKey(b)
+	}
+	end := 1 + int(b[0]&0x1f)
+	if end > len(b) {
+		return nil, nil, false
+	}
+	return b[1:end], b[end:], true
 }
 
-// stringKey returns the payload of the string at the start of b.
-func stringKey(b []byte) ([]byte, bool) {
-	if len(b) == 0 {
-		return nil, false
+func longStringKey(b []byte) (key, rest []byte, ok bool) {
+	if len(b) == 0 || leads[b[0]].kind != KindString {
+		return nil, nil, false
 	}
-	if c := b[0]; c&0xe0 == 0xa0 {
-		if end := 1 + int(c&0x1f); end <= len(b) {
-			return b[1:end], true
-		}
-		return nil, false
+	if key, ok = Value(b).longStr(); !ok {
+		return nil, nil, false
 	}
-	if leads[b[0]].kind != KindString {
-		return nil, false
-	}
-	return Value(b).longStr()
+	return key, b[1+int(leads[b[0]].width)+len(key):], true
 }
 
 // smallHash returns nine bits that depend on the length and on the first and
@@ -101,7 +103,7 @@ func smallHash(key []byte) uint64 {
 // the offsets of entries behind base, whose last one is the end.
 func dropEarlier(dst []byte, base int, src, key []byte, keys, text []int32) []byte {
 	for i, at := range keys {
-		k, ok := stringKey(src[at:])
+		k, _, ok := stringKey(src[at:])
 		if !ok || !bytes.Equal(k, key) {
 			continue
 		}
@@ -129,7 +131,11 @@ func appendLargeMapText(dst, b []byte, n, depth int, o JSONOptions) (out, rest [
 			b = b[end:]
 			continue
 		}
-		if dst, b = appendEntryText(dst, b, depth, o); b == nil {
+		dst, b = appendKeyText(dst, b, depth+1, o)
+		dst = append(dst, ':')
+		dst, b = appendValueText(dst, b, depth+1, o)
+		dst = append(dst, ',')
+		if b == nil {
 			break
 		}
 	}
@@ -178,7 +184,7 @@ func findDuplicates(b []byte, n int) (dropped []int) {
 	var isDropped []uint64 // Bitmap; most maps need none.
 	rest := b
 	for i := range n {
-		if key, ok := stringKey(rest); ok {
+		if key, _, ok := stringKey(rest); ok {
 			if prev := t.put(b, key, len(b)-len(rest), i); prev >= 0 {
 				if isDropped == nil {
 					isDropped = make([]uint64, min(n, len(b))/64+1)
@@ -205,7 +211,7 @@ func findDuplicates(b []byte, n int) (dropped []int) {
 func (t *keyTable) put(b, key []byte, at, entry int) (prev int) {
 	hash := maphash.Bytes(keySeed, key)
 	s := t.find(hash, func(s *keySlot) bool {
-		k, _ := stringKey(b[s.at:])
+		k, _, _ := stringKey(b[s.at:])
 		return bytes.Equal(k, key)
 	})
 	if s.entry != 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -230,15 +231,19 @@ var shortEscapes = func() (t [256]byte) {
 	return t
 }()
 
+// swarSpecial marks the bytes of x that are not ASCII or must be escaped. Bits
+// above the lowest one may be set in error.
+func swarSpecial(x uint64) uint64 {
+	return swarEqual(x, '"') | swarEqual(x, '\\') |
+		(x-swarLow*0x20)&^x&swarHigh | // Below 0x20.
+		(x+swarLow|x)&swarHigh // From 0x7f on.
+}
+
 // indexSpecial returns the offset of the first byte at or behind offset i that
 // is not ASCII or must be escaped, or len(s).
 func indexSpecial(s []byte, i int) int {
 	for ; i+8 <= len(s); i += 8 {
-		x := binary.LittleEndian.Uint64(s[i:])
-		m := swarEqual(x, '"') | swarEqual(x, '\\') |
-			(x-swarLow*0x20)&^x&swarHigh | // Below 0x20.
-			(x+swarLow|x)&swarHigh // From 0x7f on.
-		if m != 0 {
+		if m := swarSpecial(binary.LittleEndian.Uint64(s[i:])); m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 	}
@@ -250,13 +255,47 @@ func indexSpecial(s []byte, i int) int {
 
 // appendQuoted appends s as a JSON string.
 func appendQuoted(dst, s []byte, o JSONOptions) []byte {
-	dst = append(dst, '"')
-	i := indexSpecial(s, 0)
-	dst = append(dst, s[:i]...)
-	if i < len(s) {
-		dst = appendEscaped(dst, s, i, o)
+	start, n := len(dst), len(s)
+	if cap(dst)-start < n+2 {
+		dst = slices.Grow(dst, n+2)
 	}
-	return append(dst, '"')
+	// Copy word by word, looking at each on the way; most strings are done then.
+	dst = dst[:start+n+2]
+	text := dst[start+1 : start+1+n]
+	var special uint64
+	if n >= 8 {
+		for i := 0; i+8 <= n; i += 8 {
+			x := binary.LittleEndian.Uint64(s[i:])
+			if special = swarSpecial(x); special != 0 {
+				break
+			}
+			binary.LittleEndian.PutUint64(text[i:], x)
+		}
+		if special == 0 { // The last word may overlap the one before.
+			x := binary.LittleEndian.Uint64(s[n-8:])
+			special = swarSpecial(x)
+			binary.LittleEndian.PutUint64(text[n-8:], x)
+		}
+	} else if n >= 4 {
+		x, y := binary.LittleEndian.Uint32(s), binary.LittleEndian.Uint32(s[n-4:])
+		special = swarSpecial(uint64(x) | uint64(y)<<32)
+		binary.LittleEndian.PutUint32(text, x)
+		binary.LittleEndian.PutUint32(text[n-4:], y)
+	} else {
+		var x uint64 = swarLow * 'x' // Nothing special.
+		for i, c := range s {
+			text[i] = c
+			x = x<<8 | uint64(c)
+		}
+		special = swarSpecial(x)
+	}
+	dst[start] = '"'
+	if special == 0 {
+		dst[start+1+n] = '"'
+		return dst
+	}
+	i := indexSpecial(s, 0)
+	return append(appendEscaped(append(dst[:start+1], s[:i]...), s, i, o), '"')
 }
 
 // appendEscaped appends s from offset i on, which needs attention.
@@ -267,12 +306,12 @@ func appendEscaped(dst, s []byte, i int, o JSONOptions) []byte {
 		case c >= utf8.RuneSelf:
 			if o.EscapeUnicode {
 				dst, i = appendEscapedRune(dst, s, i)
-			} else if r, n := utf8.DecodeRune(s[i:]); r == utf8.RuneError && n == 1 {
+			} else if end := runesEnd(s, i); end > i {
+				dst = append(dst, s[i:end]...)
+				i = end
+			} else {
 				dst = append(dst, "\ufffd"...)
 				i++
-			} else {
-				dst = append(dst, s[i:i+n]...)
-				i += n
 			}
 			if i < len(s) && s[i] >= utf8.RuneSelf {
 				continue // Text that is not ASCII comes in runs.
@@ -289,6 +328,18 @@ func appendEscaped(dst, s []byte, i int, o JSONOptions) []byte {
 		i = end
 	}
 	return dst
+}
+
+// runesEnd returns the offset behind the characters outside ASCII at offset i.
+func runesEnd(s []byte, i int) int {
+	for i < len(s) && s[i] >= utf8.RuneSelf {
+		r, n := utf8.DecodeRune(s[i:])
+		if r == utf8.RuneError && n == 1 {
+			break
+		}
+		i += n
+	}
+	return i
 }
 
 // appendEscapedRune appends the \u escape, or two, for the character at offset
