@@ -21,38 +21,73 @@ func Bind(ctx context.Context, conn net.Conn) (stop func() bool) {
 // deadline set on it counts as well; the earlier of the two ends the call.
 type timedConn struct {
 	net.Conn
-	limit time.Duration
-
-	mu          sync.Mutex // guards setting of deadlines
-	read, write time.Time  // deadlines set by the user
+	read, write half
 }
 
-// withTimeout returns conn, or conn with a limit for each read and write.
-func withTimeout(conn net.Conn, limit time.Duration) net.Conn {
-	if limit <= 0 {
+// half is one direction of a timedConn.
+type half struct {
+	limit time.Duration // 0 for none
+	set   func(time.Time) error
+
+	mu   sync.Mutex
+	user time.Time // the deadline set from outside
+}
+
+// withTimeout returns conn, or conn with a limit for each read and write; 0
+// means no limit.
+func withTimeout(conn net.Conn, read, write time.Duration) net.Conn {
+	if read <= 0 && write <= 0 {
 		return conn
 	}
-	return &timedConn{Conn: conn, limit: limit}
+	return &timedConn{
+		Conn:  conn,
+		read:  half{limit: read, set: conn.SetReadDeadline},
+		write: half{limit: write, set: conn.SetWriteDeadline},
+	}
+}
+
+// arm sets the deadline for the next call.
+func (h *half) arm() error {
+	if h.limit <= 0 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := time.Now().Add(h.limit)
+	if !h.user.IsZero() && h.user.Before(t) {
+		t = h.user
+	}
+	return h.set(t)
+}
+
+func (h *half) setDeadline(t time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.user = t
+	return h.set(t)
 }
 
 // NetConn returns the connection below, for looking at its socket.
 func (c *timedConn) NetConn() net.Conn { return c.Conn }
 
 func (c *timedConn) Read(p []byte) (int, error) {
-	if err := c.arm(&c.read, c.Conn.SetReadDeadline); err != nil {
+	if err := c.read.arm(); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-// writePiece is how much of a write shares one time limit: a slow but living
-// reader of a large body must not run into it.
+// writePiece is how much of a write shares one time limit, in bytes: a slow but
+// living reader of a large body must not run into it.
 const writePiece = 64 << 10
 
 func (c *timedConn) Write(p []byte) (int, error) {
+	if c.write.limit <= 0 {
+		return c.Conn.Write(p)
+	}
 	done := 0
 	for {
-		if err := c.arm(&c.write, c.Conn.SetWriteDeadline); err != nil {
+		if err := c.write.arm(); err != nil {
 			return done, err
 		}
 		n, err := c.Conn.Write(p[done:min(len(p), done+writePiece)])
@@ -63,33 +98,12 @@ func (c *timedConn) Write(p []byte) (int, error) {
 	}
 }
 
-func (c *timedConn) arm(user *time.Time, set func(time.Time) error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	t := time.Now().Add(c.limit)
-	if !user.IsZero() && user.Before(t) {
-		t = *user
-	}
-	return set(t)
-}
-
 func (c *timedConn) SetDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.read, c.write = t, t
-	return c.Conn.SetDeadline(t)
+	if err := c.read.setDeadline(t); err != nil {
+		return err
+	}
+	return c.write.setDeadline(t)
 }
 
-func (c *timedConn) SetReadDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.read = t
-	return c.Conn.SetReadDeadline(t)
-}
-
-func (c *timedConn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.write = t
-	return c.Conn.SetWriteDeadline(t)
-}
+func (c *timedConn) SetReadDeadline(t time.Time) error  { return c.read.setDeadline(t) }
+func (c *timedConn) SetWriteDeadline(t time.Time) error { return c.write.setDeadline(t) }

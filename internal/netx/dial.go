@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 )
 
 // Dialer connects as the options of a Client and a TLS group say. It is
@@ -20,8 +21,11 @@ type Dialer struct {
 
 	client Client
 	tls    *clientTLS
+	log    *slog.Logger
 	on     bool
 	proxy  *proxy // nil for none
+
+	readLimit, writeLimit time.Duration // of one call; 0 for none
 }
 
 // NewDialer checks the options and reads the environment's proxy; it opens
@@ -31,7 +35,7 @@ func NewDialer(c *Client, t *TLS, log *slog.Logger) (*Dialer, error) {
 	if t == nil {
 		t = &TLS{Verify: true, VerifyHostname: true, ProxyVerify: true, ProxyVerifyHostname: true}
 	}
-	d := &Dialer{client: *c, on: t.On}
+	d := &Dialer{client: *c, on: t.On, log: log, readLimit: c.IOTimeout, writeLimit: c.IOTimeout}
 	var err error
 	if d.tls, err = newClientTLS(*t, log); err != nil {
 		return nil, err
@@ -42,6 +46,33 @@ func NewDialer(c *Client, t *TLS, log *slog.Logger) (*Dialer, error) {
 		}
 	}
 	return d, nil
+}
+
+// WithLimits returns a dialer whose connections have these limits for one read
+// and one write instead of net.io_timeout; 0 means no limit.
+func (d *Dialer) WithLimits(read, write time.Duration) *Dialer {
+	c := *d
+	c.readLimit, c.writeLimit = read, write
+	return &c
+}
+
+// WithProxy returns a dialer that reaches every host through the proxy at
+// [http://][user:password@]host[:port], or none for "", whatever the
+// environment says.
+func (d *Dialer) WithProxy(text string) (*Dialer, error) {
+	c := *d
+	c.proxy = nil
+	if text == "" {
+		return &c, nil
+	}
+	var err error
+	if c.proxy, err = parseProxy(text); err != nil {
+		return nil, err
+	}
+	if c.proxy.tls != nil {
+		c.proxy.tls, err = newClientTLS(d.tls.opts.forProxy(), d.log)
+	}
+	return &c, err
 }
 
 // Load reads the files of the TLS options if TLS is on, so that a start fails
@@ -132,7 +163,7 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	return withTimeout(conn, d.client.IOTimeout), nil
+	return withTimeout(conn, d.readLimit, d.writeLimit), nil
 }
 
 func (d *Dialer) direct(ctx context.Context, network, address string) (net.Conn, error) {

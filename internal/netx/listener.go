@@ -137,7 +137,7 @@ func (l *Listener) refuse() {
 // admit wraps a new connection, or closes it and returns nil if there are too
 // many.
 func (l *Listener) admit(raw net.Conn) net.Conn {
-	c := &serverConn{Conn: withTimeout(raw, l.options.IOTimeout), listener: l}
+	c := &serverConn{Conn: withTimeout(raw, l.options.IOTimeout, l.options.IOTimeout), listener: l}
 	l.mu.Lock()
 	if l.options.MaxConnections > 0 && len(l.open) >= l.options.MaxConnections {
 		l.mu.Unlock()

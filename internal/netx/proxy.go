@@ -48,9 +48,7 @@ func proxyFromEnv(getenv func(string) string, t *TLS, log *slog.Logger) (*proxy,
 		return nil, fmt.Errorf("read HTTP_PROXY: %w", err)
 	}
 	if p.tls != nil {
-		p.tls, err = newClientTLS(TLS{Verify: t.ProxyVerify, VerifyHostname: t.ProxyVerifyHostname,
-			CAFile: t.ProxyCAFile, CAPath: t.ProxyCAPath}, log)
-		if err != nil {
+		if p.tls, err = newClientTLS(t.forProxy(), log); err != nil {
 			return nil, err
 		}
 	}

@@ -136,6 +136,11 @@ func (t *TLS) check() error {
 	return nil
 }
 
+// forProxy returns the options for the connection to a proxy.
+func (t *TLS) forProxy() TLS {
+	return TLS{Verify: t.ProxyVerify, VerifyHostname: t.ProxyVerifyHostname, CAFile: t.ProxyCAFile, CAPath: t.ProxyCAPath}
+}
+
 // config is what both sides share.
 func (t *TLS) config() *tls.Config {
 	c := &tls.Config{MinVersion: t.MinVersion, MaxVersion: t.MaxVersion, CipherSuites: t.Ciphers}
