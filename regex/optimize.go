@@ -1,0 +1,238 @@
+package regex
+
+// followBudget bounds how far follow looks before it gives up, so that compiling stays quick.
+const followBudget = 256
+
+// optimize finds out where the machine can do without ways back.
+func (p *program) optimize() {
+	p.threadJumps()
+	for i := range p.code {
+		in := &p.code[i]
+		switch in.op {
+		case opRun:
+			if in.low == in.high {
+				in.bits |= instPossessive
+			}
+			if in.bits&instPossessive != 0 {
+				continue
+			}
+			f := p.follow(i + 1)
+			if !f.any && !f.meets(in.set) {
+				in.bits |= instPossessive
+				continue
+			}
+			in.next = f.filter()
+		case opRunLazy:
+			f := p.follow(i + 1)
+			if in.next = f.filter(); in.next != nil && !f.meets(in.set) {
+				in.op, in.next = opRun, nil
+				in.bits |= instPossessive
+			}
+		case opSplit:
+			in.next, in.other = p.follow(int(in.x)).filter(), p.follow(int(in.y)).filter()
+		}
+	}
+	p.fuseCaptures()
+	p.numberWaysBack()
+}
+
+// targets calls visit for every jump target of in.
+func (in *instruction) targets(visit func(t *int32)) {
+	switch in.op {
+	case opJump, opCondition, opCall:
+		visit(&in.x)
+	case opSplit, opCountCheck:
+		visit(&in.x)
+		visit(&in.y)
+	case opLoopClose, opNotLook, opBehind, opNotBehind:
+		visit(&in.y)
+	}
+}
+
+// threadJumps lets jumps to jumps go to their end.
+func (p *program) threadJumps() {
+	for i := range p.code {
+		p.code[i].targets(func(t *int32) {
+			for hops := 0; hops < 16 && p.code[*t].op == opJump; hops++ {
+				*t = p.code[*t].x
+			}
+		})
+	}
+}
+
+// meets reports whether a member of set can start where f begins.
+func (f *follow) meets(set *byteSet) bool {
+	for b := range f.bytes {
+		if f.bytes[b] && set.first[b] {
+			return true
+		}
+	}
+	return false
+}
+
+// filter returns f if it rules anything out, completed for use, else nil.
+func (f *follow) filter() *follow {
+	if f.any || f.accept {
+		return nil
+	}
+	n := 0
+	for b := range f.bytes {
+		if f.bytes[b] {
+			n++
+			f.only = byte(b)
+			f.inside = f.inside || b >= 0x80 && b < 0xC0
+		}
+	}
+	f.hasOnly = n == 1 && !f.end
+	return f
+}
+
+// A place is where follow looks, with how it came there.
+type place struct {
+	pc    int
+	depth int  // of atomic groups and look-aheads entered on the way
+	cond  bool // a condition on the position had to hold on the way
+}
+
+// follow works out what can come at pc.
+func (p *program) follow(pc int) *follow {
+	f := &follow{}
+	seen := make(map[place]bool)
+	p.addFollow(f, place{pc: pc}, seen)
+	return f
+}
+
+func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
+	for !f.any {
+		if seen[at] {
+			return
+		}
+		seen[at] = true
+		if len(seen) > followBudget {
+			f.any = true
+			return
+		}
+		in := &p.code[at.pc]
+		next := place{at.pc + 1, at.depth, at.cond}
+		switch in.op {
+		case opMatch:
+			f.endHere(at)
+			return
+		case opFail:
+			return
+		case opByte:
+			f.bytes[in.b] = true
+			return
+		case opLiteral:
+			f.bytes[in.lit[0]] = true
+			return
+		case opSet:
+			f.addSet(in.set)
+			return
+		case opRun, opRunLazy, opCaptureRun:
+			f.addSet(in.set)
+			if in.low > 0 {
+				return
+			}
+		case opJump:
+			next.pc = int(in.x)
+		case opSplit, opCountCheck:
+			p.addFollow(f, place{int(in.x), at.depth, at.cond}, seen)
+			next.pc = int(in.y)
+		case opLoopClose:
+			p.addFollow(f, place{int(in.y), at.depth, at.cond}, seen)
+		case opCondition:
+			p.addFollow(f, place{int(in.x), at.depth, true}, seen)
+			next.cond = true
+		case opEndText:
+			f.end = true
+			return
+		case opEndLine, opEndTextOrLine:
+			f.bytes['\n'], f.end = true, true
+			return
+		case opBeginText, opBeginLine, opSearchStart, opBoundary:
+			next.cond = true
+		case opAtomic, opLook:
+			next.depth++
+		case opAtomicEnd, opLookEnd:
+			if at.depth == 0 {
+				f.endHere(at)
+				return
+			}
+			next.depth--
+			next.cond = next.cond || in.op == opLookEnd
+		case opNotLook, opBehind, opNotBehind:
+			next.pc, next.cond = int(in.y), true
+		case opNotLookEnd:
+			f.endHere(at)
+			return
+		case opCall:
+			next.pc = int(in.x)
+		case opBackref, opReturn:
+			f.any = true
+			return
+		}
+		at = next
+	}
+}
+
+// endHere notes that the program can succeed at a place without matching more.
+func (f *follow) endHere(at place) {
+	if at.cond || at.depth > 0 {
+		f.any = true
+		return
+	}
+	f.accept = true
+}
+
+func (f *follow) addSet(set *byteSet) {
+	for b := range set.first {
+		f.bytes[b] = f.bytes[b] || set.first[b]
+	}
+}
+
+// fuseCaptures joins a group that holds nothing but a run. The parts stay where they are:
+// the way back leads to the opClose.
+func (p *program) fuseCaptures() {
+	if p.keepAll || p.recursive {
+		return
+	}
+	for i := 0; i+2 < len(p.code); i++ {
+		open, run, end := &p.code[i], &p.code[i+1], &p.code[i+2]
+		if open.op == opOpen && run.op == opRun && end.op == opClose && open.n == end.n && run.bits&instByteRun != 0 {
+			n := open.n
+			*open = *run
+			open.op, open.n = opCaptureRun, n
+		}
+	}
+}
+
+// numberWaysBack numbers the instructions that are gone back to, if it is enough to try each of them
+// once at each position. It is not if the outcome depends on more than the two.
+func (p *program) numberWaysBack() {
+	if p.hasRefs {
+		return
+	}
+	for i := range p.code {
+		switch p.code[i].op {
+		case opAtomic, opLook, opNotLook, opNotBehind, opCall, opCountInit:
+			return
+		}
+	}
+	number := func(pc int32) {
+		if p.code[pc].memo == 0 && p.numMemo < 1<<15 {
+			p.numMemo++
+			p.code[pc].memo = uint16(p.numMemo)
+		}
+	}
+	for i := range p.code {
+		switch in := &p.code[i]; in.op {
+		case opSplit:
+			number(in.y)
+		case opRun, opRunLazy:
+			number(int32(i) + 1)
+		case opCaptureRun:
+			number(int32(i) + 2)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package regex
+
+// An opcode says what an instruction does.
+type opcode uint8
+
+const (
+	opMatch   opcode = iota
+	opFail           // never matches
+	opByte           // one byte: b
+	opLiteral        // lit
+	opSet            // one character of set
+	opRun            // characters of set, low to high, as many as possible
+	opRunLazy        // the same, as few as possible
+	opJump           // to x
+	opSplit          // to x or else y
+	opOpen           // group n starts here
+	opClose          // group n ends here
+	opBeginText
+	opEndText
+	opEndTextOrLine
+	opBeginLine
+	opEndLine
+	opSearchStart
+	opBoundary   // a word boundary; n is its assertion
+	opKeep       // the match starts here
+	opBackref    // one of groups
+	opCall       // group code at x, then the next instruction
+	opReturn     // from a call
+	opCondition  // go on if group n is set, else to x
+	opAtomic     // start of (?>…)
+	opAtomicEnd  // forget the ways not tried since opAtomic
+	opLook       // start of (?=…)
+	opLookEnd    // go back to where opLook was, and forget the ways not tried
+	opNotLook    // start of (?!…); y is what follows it
+	opNotLookEnd // what must not match did
+	opBehind     // start of (?<=…): go back n characters; y is what follows it
+	opNotBehind  // start of (?<!…): go back n characters; y is what follows it
+	opLoopOpen   // slot n remembers the position
+	opLoopClose  // leave the loop for y if nothing was matched since opLoopOpen
+	opCountInit  // slot n counts from 0
+	opCountCheck // go to x for another round, or to y if there were enough
+	opCountUp    // one more round
+	opCaptureRun // opOpen, opRun and opClose in one, without ways back
+	numOpcodes   = iota
+)
+
+// Flags of an instruction.
+const (
+	instPossessive = 1 << iota // opRun: never give back
+	instFold                   // opBackref: ignore case
+	instLevel                  // opBackref: on recursion level n
+	instGreedy                 // opCountCheck
+	instCaptures               // opLoopOpen, opLoopClose: groups set in the round count as progress
+	instByteRun                // opRun: the members are found byte by byte
+)
+
+// An instruction is kept small, since a program should stay in the first-level cache.
+type instruction struct {
+	op   opcode
+	bits uint8
+	b    byte
+	// memo numbers the ways back to this instruction, from 1 on; 0 if there are none.
+	memo      uint16
+	n         int32
+	x, y      int32
+	low, high int32
+	set       *byteSet
+	lit       string
+	// next is what must follow here: for opRun and opRunLazy after the run,
+	// for opSplit at x. other is the same for opSplit at y. Nil if anything may.
+	next, other *follow
+	groups      []int32
+}
+
+// A follow is what can come next: the first bytes, or the end of the text.
+type follow struct {
+	bytes [256]bool
+	end   bool
+	// accept says that the program, or a part that allows no way back into it, can succeed here.
+	accept bool
+	// any says that nothing is known.
+	any bool
+	// only is the single byte in bytes if hasOnly, and nothing else is possible.
+	only    byte
+	hasOnly bool
+	// inside says that bytes has one that can stand inside a character.
+	inside bool
+}
+
+// allows reports whether f admits position pos of s.
+func (f *follow) allows(s []byte, pos int) bool {
+	if pos < len(s) {
+		return f.bytes[s[pos]]
+	}
+	return f.end
+}
+
+// A program is a compiled pattern. It is immutable.
+type program struct {
+	code      []instruction
+	numGroups int // without the whole match
+	numSlots  int
+	numMemo   int // the number of distinct ways back; 0 if they must not be remembered
+
+	recursive bool // calls can nest, so slots are saved across them
+	keepAll   bool // every change must be undoable, even with no way back left: something looks at the history
+	hasRefs   bool // groups influence the match
+
+	search searchPlan
+}
