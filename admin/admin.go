@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strconv"
 	"sync"
 	"time"
 
@@ -34,7 +33,7 @@ type Router interface {
 // Options is what the service section says about the API.
 type Options struct {
 	Listen         string // address; with the default 0.0.0.0 also IPv6
-	Port           int
+	Port           string
 	Version        string
 	Health         HealthOptions
 	StorageMetrics bool
@@ -75,7 +74,7 @@ func (s *Server) Start() error {
 	if host == "0.0.0.0" || host == "::" {
 		host = "" // Both IPv4 and IPv6, where the machine has them.
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(s.opts.Port)))
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, s.opts.Port))
 	if err != nil {
 		return fmt.Errorf("HTTP server: %w", err)
 	}

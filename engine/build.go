@@ -25,6 +25,9 @@ type Options struct {
 	MemoryLimit int64
 }
 
+// forever is the grace period of a service that waits without end.
+const forever = 100 * 365 * 24 * time.Hour
+
 // The budgets where the configuration says nothing. They are small because a
 // source that waits loses nothing, while memory beyond what the outputs need
 // to stay busy buys nothing.
@@ -48,14 +51,14 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 		stopping:  make(chan struct{}),
 		idle:      make(chan struct{}, 1),
 	}
-	if svc.StoragePath != "" {
-		e.dirPath = absolute(svc.StoragePath, "")
-		e.dirSync = strings.EqualFold(svc.StorageSync, "full")
+	if svc.Grace < 0 {
+		e.grace = forever
 	}
+	e.dirPath, e.dirSync = svc.Storage.Path, svc.Storage.Sync == "full"
 	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}}
 	b.build()
 	e.memory.limit = b.processMemory()
-	e.up.limit = min(int64(max(svc.StorageMaxChunksUp, 1))*chunkLimit, e.memory.limit)
+	e.up.limit = min(int64(max(svc.Storage.MaxChunksUp, 1))*chunkLimit, e.memory.limit)
 	if b.problems.HasErrors() {
 		return nil, b.problems
 	}
@@ -122,7 +125,7 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 			return config.ReadSections(absolute(path, b.cfg.Dir))
 		},
 		Service: plugin.Service{Flush: b.cfg.Service.Flush, Grace: b.cfg.Service.Grace, Version: b.opts.Version,
-			EscapeUnicode: b.cfg.Service.JSONEscapeUnicode},
+			EscapeUnicode: b.cfg.Service.EscapeUnicode},
 	}
 	if ps.HasErrors() {
 		return def, nil, env
@@ -214,7 +217,10 @@ func (b *builder) filter(inst *config.Instance) {
 	if def == nil || pc == nil {
 		return
 	}
-	if common.Match == "" && common.MatchRegex == "" {
+	if !common.Active {
+		return
+	}
+	if !common.HasMatch && common.MatchRegex == "" {
 		b.problem(option.Error, inst.Pos, "filter "+inst.Name, "neither match nor match_regex says which records the filter is for; use match * for all")
 		return
 	}

@@ -19,12 +19,9 @@ type condition struct {
 }
 
 type rule struct {
+	config.Rule
 	field *event.Template
 	meta  bool // the field is one of the metadata
-	op    string
-	text  string
-	texts []string
-	num   float64
 	regex *regex.Regexp
 }
 
@@ -35,21 +32,11 @@ func newCondition(c *config.Condition) (*condition, error) {
 		if err != nil {
 			return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
 		}
-		rl := rule{field: field, op: strings.ToLower(r.Op), text: r.Value.Text, meta: strings.EqualFold(r.Context, "metadata")}
-		switch rl.op {
-		case "eq", "neq":
-		case "gt", "lt", "gte", "lte":
-			rl.num = number([]byte(r.Value.Text))
-		case "regex", "not_regex":
-			if rl.regex, err = regex.Compile(r.Value.Text); err != nil {
+		rl := rule{Rule: r, field: field, meta: strings.EqualFold(r.Context, "metadata")}
+		if r.Op == "regex" || r.Op == "not_regex" {
+			if rl.regex, err = regex.Compile(r.Text); err != nil {
 				return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
 			}
-		case "in", "not_in":
-			for _, item := range r.Value.Items {
-				rl.texts = append(rl.texts, item.Text)
-			}
-		default:
-			return nil, fmt.Errorf("condition on %q: unknown op %q; use eq, neq, gt, lt, gte, lte, regex, not_regex, in or not_in", r.Field, r.Op)
 		}
 		out.rules = append(out.rules, rl)
 	}
@@ -73,27 +60,27 @@ func (r *rule) holds(e *event.Event) bool {
 	}
 	var buf [256]byte
 	got, _ := r.field.Append(buf[:0], e.Batch().Tag, rec)
-	switch r.op {
+	switch r.Op {
 	case "eq":
-		return string(got) == r.text
+		return string(got) == r.Text
 	case "neq":
-		return string(got) != r.text
+		return string(got) != r.Text
 	case "gt":
-		return number(got) > r.num
+		return number(got) > r.Number
 	case "lt":
-		return number(got) < r.num
+		return number(got) < r.Number
 	case "gte":
-		return number(got) >= r.num
+		return number(got) >= r.Number
 	case "lte":
-		return number(got) <= r.num
+		return number(got) <= r.Number
 	case "regex":
 		return r.regex.Match(got)
 	case "not_regex":
 		return !r.regex.Match(got)
 	case "in":
-		return slices.Contains(r.texts, string(got))
+		return slices.Contains(r.List, string(got))
 	default:
-		return !slices.Contains(r.texts, string(got))
+		return !slices.Contains(r.List, string(got))
 	}
 }
 

@@ -140,9 +140,13 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 	e.log.Info("stopping", "grace", e.grace)
 
 	// Files and timers stop at once: what they have not read stays where it is.
-	// Sockets are read until they are quiet, as nobody keeps what they hold.
+	// Sockets are read until they are quiet, as nobody keeps what they hold, and
+	// stay open until what they sent is delivered and acknowledged.
 	stopPull()
-	e.drainSockets(deadline)
+	half := time.Now().Add(e.grace / 2)
+	e.drainSockets(half)
+	e.flushAll()
+	e.drainSinks(half)
 	stopPush()
 	waitUntil(&pulling, deadline)
 	waitUntil(&pushing, deadline)
@@ -317,10 +321,9 @@ func (e *Engine) loadBacklog() error {
 const quiet = 150 * time.Millisecond
 
 // drainSockets waits until no input that reads sockets has emitted for a
-// moment, at most half of the time left.
+// moment, at most until the deadline.
 func (e *Engine) drainSockets(deadline time.Time) {
-	end := time.Now().Add(time.Until(deadline) / 2)
-	for time.Now().Before(end) {
+	for time.Now().Before(deadline) {
 		busy := false
 		for _, in := range e.inputs {
 			if in.push && time.Since(time.Unix(0, in.lastEmit.Load())) < quiet {

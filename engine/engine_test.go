@@ -57,7 +57,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
-	cfg := config.NewEmpty()
+	cfg, _ := config.NewEmpty(config.LoadOptions{})
 	cfg.Service.Flush = 10 * time.Millisecond
 	cfg.Service.Grace = 2 * time.Second
 	cfg.Service.SchedulerBase = 5 * time.Millisecond
@@ -353,7 +353,7 @@ func TestUndeliveredRecordsAreNotAcknowledged(t *testing.T) {
 func TestStoredRecordsSurviveTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	b := newBench(t)
-	b.cfg.Service.StoragePath = dir
+	b.cfg.Service.Storage.Path = dir
 	b.cfg.Service.Grace = 300 * time.Millisecond
 	var acked *atomic.Bool
 	b.input(false, func(ctx context.Context, out plugin.Emitter) (err error) {
@@ -371,7 +371,7 @@ func TestStoredRecordsSurviveTheProcess(t *testing.T) {
 	}
 
 	b = newBench(t)
-	b.cfg.Service.StoragePath = dir
+	b.cfg.Service.Storage.Path = dir
 	var got collector
 	b.input(false, func(ctx context.Context, _ plugin.Emitter) error {
 		time.Sleep(100 * time.Millisecond)

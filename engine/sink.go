@@ -10,12 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/plugin"
 )
-
-// unlimited is a retry limit without end.
-const unlimited = -1
 
 // sink is an output with its queue, workers and retries.
 type sink struct {
@@ -30,7 +28,7 @@ type sink struct {
 	workers    int
 	// serial keeps the chunks of one tag in order by sending one at a time.
 	serial     bool
-	retryLimit int // further attempts after the first, or unlimited
+	retryLimit int // further attempts after the first, or config.RetryUnlimited
 	metrics    bool
 
 	mu      sync.Mutex
@@ -222,7 +220,7 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 		s.log.Error("the destination refused the chunk for good; its records are dropped", attrs...)
 		s.giveUp(d, "refused")
 		return 0
-	case s.retryLimit != unlimited && d.attempts > s.retryLimit:
+	case s.retryLimit != config.RetryUnlimited && d.attempts > s.retryLimit:
 		s.log.Error("all attempts have failed; the records are dropped", append(attrs, "retry_limit", s.retryLimit)...)
 		s.stats.retriesFailed.Add(1)
 		s.giveUp(d, "retries_exhausted")

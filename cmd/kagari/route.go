@@ -36,15 +36,8 @@ func (f *routerFlags) load() (*config.Config, option.Problems) {
 		cfg.StreamTasks = append(cfg.StreamTasks, &plugin.Section{Name: "stream_processor", Props: props("name", name, "exec", sql)})
 	}
 	for _, inst := range f.plugins {
-		c := *inst
-		switch inst.Kind {
-		case plugin.KindInput:
-			cfg.Inputs = append(cfg.Inputs, &c)
-		case plugin.KindFilter:
-			cfg.Filters = append(cfg.Filters, &c)
-		case plugin.KindOutput:
-			cfg.Outputs = append(cfg.Outputs, &c)
-		}
+		_, more := cfg.AddInstance(inst.Kind, inst.Name, inst.Props)
+		ps = append(ps, more...)
 	}
 	return cfg, ps
 }
@@ -144,7 +137,7 @@ func adminOptions(svc *config.Service, reg *plugin.Registry, logs *logging.Handl
 		Listen: svc.HTTPListen, Port: svc.HTTPPort, Version: Version(),
 		Health: admin.HealthOptions{Enabled: svc.HealthCheck, ErrorsCount: svc.HCErrorsCount,
 			RetryFailureCount: svc.HCRetryFailureCount, Period: svc.HCPeriod},
-		StorageMetrics: svc.StorageMetrics, HotReload: svc.HotReload, Pprof: svc.Pprof,
+		StorageMetrics: svc.Storage.Metrics, HotReload: svc.HotReload, Pprof: false,
 		Plugins: reg, Log: logs.Named("http_server", nil),
 	}
 }
