@@ -1,0 +1,317 @@
+package tail
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// keeper knows which files there are. All its fields belong to the goroutine of
+// run, or to whoever calls start and close while that does not exist.
+type keeper struct {
+	in       *Input
+	cfg      *Config
+	log      *slog.Logger
+	patterns []pattern
+	exclude  []string
+
+	files  map[fileID]*file
+	byName map[string]*file // by cleaned current name
+	memos  map[string]memo  // by path, of files that are not open
+	// awaited is names that lead nowhere since a rotation, and until when to
+	// look for a new file there more often than at every refresh.
+	awaited map[string]time.Time
+	scans   int // so far
+	first   bool
+
+	openFile func(path string) (*os.File, error)
+	watch    *watcher
+	db       *database
+	changes  []dbChange // besides offsets
+
+	poll   time.Duration // between two looks at files that are not watched
+	commit time.Duration // between two writes to the database
+	next   struct{ poll, check, scan, commit time.Time }
+}
+
+const (
+	defaultPoll   = 250 * time.Millisecond
+	defaultCommit = time.Second
+	// pace is how long notifications are collected after the first. A file that
+	// is written to all the time so costs a read each pace at most.
+	pace = 5 * time.Millisecond
+)
+
+func newKeeper(in *Input) *keeper {
+	k := &keeper{
+		in: in, cfg: &in.cfg, log: in.log,
+		files: map[fileID]*file{}, byName: map[string]*file{}, memos: map[string]memo{}, awaited: map[string]time.Time{},
+		openFile: openFile, poll: defaultPoll, commit: defaultCommit,
+	}
+	for _, p := range in.cfg.Path {
+		k.patterns = append(k.patterns, newPattern(p))
+	}
+	k.exclude = in.cfg.ExcludePath
+	k.watch = newWatcher(k)
+	return k
+}
+
+// start opens the database and looks for files for the first time.
+func (k *keeper) start(now time.Time) error {
+	if k.cfg.DB != "" {
+		if syncModes[strings.ToLower(k.cfg.DBSync)] == "" {
+			k.log.Error("option \"db.sync\" is ignored: it is not one of extra, full, normal, off", "value", k.cfg.DBSync)
+		}
+		var err error
+		if k.db, err = openDatabase(k.cfg); err != nil {
+			return err
+		}
+	}
+	k.first = true
+	clean := k.scan(now)
+	k.first = false
+	if k.db != nil && clean {
+		k.deleteStale()
+	}
+	k.store()
+	return nil
+}
+
+// deleteStale forgets the offsets of files that are gone. It is not called if
+// something could not be read, as that may hide files.
+func (k *keeper) deleteStale() {
+	known := map[uint64]bool{}
+	for id := range k.files {
+		known[id.inode] = true
+	}
+	n, err := k.db.deleteOthers(known)
+	if err != nil {
+		k.log.Error("cannot delete the offsets of files that are gone", "db", k.cfg.DB, "error", err)
+	} else if n > 0 {
+		k.log.Info("deleted the offsets of files that are gone", "db", k.cfg.DB, "count", n)
+	}
+}
+
+// run watches until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	k.watch.open()
+	defer k.watch.close()
+	now := time.Now()
+	k.scan(now)
+	for _, f := range k.files {
+		k.watch.add(f)
+		k.in.queue.push(f)
+	}
+	k.next.poll, k.next.check = now.Add(k.poll), now.Add(k.cfg.checkInterval())
+	k.next.scan, k.next.commit = now.Add(k.cfg.RefreshInterval), now.Add(k.commit)
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	paced := false
+	for {
+		events := k.watch.events
+		if paced {
+			events = nil
+		}
+		select {
+		case <-ctx.Done():
+			k.store()
+			return
+		case ev := <-events:
+			k.notified(ev)
+			paced = true
+		case err := <-k.watch.errors:
+			k.watchError(err)
+		case <-timer.C:
+			paced = false
+		}
+		now := time.Now()
+		k.tick(now)
+		wait := k.due().Sub(now)
+		if paced {
+			wait = min(wait, pace)
+		}
+		timer.Reset(max(wait, time.Millisecond))
+	}
+}
+
+// tick does what is due.
+func (k *keeper) tick(now time.Time) {
+	if !now.Before(k.next.check) {
+		for _, f := range k.files {
+			k.look(f, now)
+			k.lookName(f, now)
+		}
+		k.lookAwaited(now)
+		k.next.check = now.Add(k.cfg.checkInterval())
+		k.next.poll = now.Add(k.poll)
+	} else if !now.Before(k.next.poll) {
+		for _, f := range k.files {
+			if f.polled {
+				k.look(f, now)
+			}
+		}
+		k.next.poll = now.Add(k.poll)
+	}
+	if !now.Before(k.next.scan) {
+		k.scan(now)
+		k.next.scan = now.Add(k.cfg.RefreshInterval)
+	}
+	for _, f := range k.files {
+		if !f.left.IsZero() || f.failed.Load() {
+			k.leave(f, now)
+		}
+	}
+	if !now.Before(k.next.commit) {
+		k.store()
+		k.next.commit = now.Add(k.commit)
+	}
+}
+
+// due returns when tick has something to do.
+func (k *keeper) due() time.Time {
+	due := earliest(k.next.check, k.next.scan)
+	if k.db != nil {
+		due = earliest(due, k.next.commit)
+	}
+	for _, f := range k.files {
+		if f.polled {
+			return earliest(due, k.next.poll)
+		}
+	}
+	return due
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// notified handles an event and those that follow it closely.
+func (k *keeper) notified(ev fsnotify.Event) {
+	const most, patience = 4096, 3
+	now := time.Now()
+	k.event(ev, now)
+	for n, idle := 0, 0; n < most && idle < patience; n++ {
+		select {
+		case ev := <-k.watch.events:
+			k.event(ev, now)
+			idle = 0
+		default:
+			// The watcher hands over one event after the other.
+			idle++
+			runtime.Gosched()
+		}
+	}
+}
+
+// event handles one notification.
+func (k *keeper) event(ev fsnotify.Event, now time.Time) {
+	name := filepath.Clean(ev.Name)
+	f := k.byName[name]
+	if f != nil && ev.Has(fsnotify.Write) {
+		k.in.queue.push(f)
+	}
+	if !ev.Has(fsnotify.Create | fsnotify.Remove | fsnotify.Rename | fsnotify.Chmod) {
+		return
+	}
+	if ev.Has(fsnotify.Remove | fsnotify.Rename) {
+		k.watch.gone(ev.Name)
+	}
+	if f != nil {
+		k.look(f, now)
+		k.lookName(f, now)
+	}
+	if k.byName[name] != nil {
+		return
+	}
+	if path, ok := k.wanted(name); ok {
+		k.probe(path, now)
+	} else if f == nil && ev.Has(fsnotify.Create) {
+		k.renamed(name)
+	}
+}
+
+// wanted tells whether a cleaned path is one of those to be read, and how it is
+// to be called.
+func (k *keeper) wanted(name string) (path string, ok bool) {
+	for i := range k.patterns {
+		if path, ok := k.patterns[i].find(name); ok && !k.excluded(path) {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+func (k *keeper) excluded(path string) bool {
+	for _, p := range k.exclude {
+		if match(p, path, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// watchError handles an error of the watcher: notifications may be missing.
+func (k *keeper) watchError(err error) {
+	if errors.Is(err, fsnotify.ErrEventOverflow) {
+		k.log.Warn("notifications of changes were lost; looking at all files")
+	} else {
+		k.log.Warn("cannot watch files well; looking at all of them", "error", err)
+	}
+	k.next.check, k.next.scan = time.Time{}, time.Time{}
+}
+
+// store writes to the database what has changed. What cannot be written is
+// tried again the next time.
+func (k *keeper) store() {
+	if k.db == nil {
+		return
+	}
+	var changes []dbChange
+	for _, f := range k.files {
+		if m, changed := f.ledger.take(); changed {
+			changes = append(changes, dbChange{file: f, offset: true, at: m})
+		}
+	}
+	// Offsets come first, so that a file that is new has a row to be renamed.
+	changes = append(changes, k.changes...)
+	if len(changes) == 0 {
+		return
+	}
+	if err := k.db.apply(changes); err != nil {
+		k.log.Error("cannot store offsets, trying again", "error", err)
+		for _, c := range changes {
+			if c.offset {
+				c.file.ledger.again()
+			}
+		}
+		return
+	}
+	k.changes = nil
+}
+
+// close stores what was acknowledged and closes everything.
+func (k *keeper) close() error {
+	k.store()
+	for id, f := range k.files {
+		f.f.Close()
+		k.in.closed.Add(1)
+		delete(k.files, id)
+	}
+	if k.db == nil {
+		return nil
+	}
+	err := k.db.close()
+	k.db = nil
+	return err
+}

@@ -1,0 +1,175 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"time"
+)
+
+// look gives f to the reader if it has changed.
+func (k *keeper) look(f *file, now time.Time) {
+	st, err := f.f.Stat()
+	if err != nil {
+		k.in.fileError("look at", f, err)
+		return
+	}
+	if st.Size() != f.size || !st.ModTime().Equal(f.modified) {
+		f.size, f.modified, f.grown = st.Size(), st.ModTime(), now
+		k.in.queue.push(f)
+	} else if f.size != f.pos.Load() {
+		k.in.queue.push(f)
+	}
+	if !f.removed && removed(st) {
+		f.removed = true
+		k.log.Debug("file was removed", "file", f.name, "inode", f.id.inode)
+		k.leaves(f, now)
+	}
+	if k.cfg.IgnoreActiveOlder && f.left.IsZero() && k.tooOld(st, now) && k.finished(f) {
+		k.log.Debug("file is closed as it is older than ignore_older", "file", f.name)
+		k.remember(f.name, f.id, f.ledger.end().offset, false, f.f)
+		k.drop(f, false)
+	}
+}
+
+// lookName finds out whether the name of f leads to another file by now.
+func (k *keeper) lookName(f *file, now time.Time) {
+	if !f.left.IsZero() || k.files[f.id] != f {
+		return
+	}
+	_, id, err := statID(f.name)
+	switch {
+	case err == nil && id == f.id:
+		return
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		k.log.Error("cannot look at file", "file", f.name, "error", err)
+		return
+	}
+	old := f.name
+	k.in.rotated.Add(1)
+	k.leaves(f, now)
+	if name := currentName(f.f); name != "" {
+		k.rename(f, name)
+	}
+	k.log.Info("file was rotated", "file", old, "inode", f.id.inode, "to", f.name)
+	if path, ok := k.wanted(filepath.Clean(old)); ok {
+		k.awaited[path] = now.Add(k.cfg.RefreshInterval)
+		k.probe(path, now)
+	}
+}
+
+// leaves starts the time for which a file is still read that has lost its name.
+func (k *keeper) leaves(f *file, now time.Time) {
+	if f.left.IsZero() {
+		f.left, f.grown = now, now
+	}
+	// Its name tells nothing about it any more.
+	f.polled = true
+	k.watch.remove(f)
+}
+
+// rename notes that f is called name now, if its old name does not lead to it
+// as well.
+func (k *keeper) rename(f *file, name string) {
+	if _, id, err := statID(f.name); err == nil && id == f.id {
+		return
+	}
+	if k.byName[filepath.Clean(f.name)] == f {
+		delete(k.byName, filepath.Clean(f.name))
+	}
+	f.name = name
+	k.byName[filepath.Clean(name)] = f
+	if k.db != nil {
+		k.changes = append(k.changes, dbChange{file: f, name: name})
+	}
+}
+
+// renamed handles a name that has appeared and is not to be read: it may be
+// the new one of a file that is.
+func (k *keeper) renamed(path string) {
+	if _, id, err := statID(path); err == nil && k.files[id] != nil {
+		k.rename(k.files[id], path)
+	}
+}
+
+// lookAwaited looks for files under names that rotated files have left.
+func (k *keeper) lookAwaited(now time.Time) {
+	for path, until := range k.awaited {
+		if now.After(until) {
+			delete(k.awaited, path)
+			continue
+		}
+		k.probe(path, now)
+	}
+}
+
+// finished tells whether f was read to its end, that nothing more is to be
+// done with it, and that everything was acknowledged.
+func (k *keeper) finished(f *file) bool {
+	return f.pos.Load() == f.size && f.ledger.settled()
+}
+
+// leave closes a file that has lost its name, or was given up, when its time
+// is over and it is finished.
+func (k *keeper) leave(f *file, now time.Time) {
+	if f.failed.Load() {
+		if f.ledger.settled() && k.in.queue.retire(f) {
+			k.remember(f.name, f.id, f.offset, true, f.f)
+			k.drop(f, !f.left.IsZero())
+		}
+		return
+	}
+	if now.Sub(f.grown) < k.cfg.RotateWait {
+		return
+	}
+	k.look(f, now)
+	if now.Sub(f.grown) < k.cfg.RotateWait || !k.finished(f) {
+		return
+	}
+	if !f.finish.Load() {
+		if !f.removed && k.stillFound(f, now) {
+			f.left = time.Time{}
+			k.watch.add(f)
+			return
+		}
+		// An unfinished last line will stay so.
+		f.finish.Store(true)
+		k.in.queue.push(f)
+		return
+	}
+	k.drop(f, true)
+}
+
+// stillFound tells whether a file that was renamed is among the paths under its
+// new name, too. Then it is read on: closing it would mean to find it again and
+// to read it twice.
+func (k *keeper) stillFound(f *file, now time.Time) bool {
+	k.scan(now)
+	return f.seen == k.scans
+}
+
+// drop closes f, unless the reader has it; then it is tried again later. forget
+// says that its offset is of no more use.
+func (k *keeper) drop(f *file, forget bool) {
+	if !k.in.queue.retire(f) {
+		return
+	}
+	k.watch.remove(f)
+	f.f.Close()
+	k.in.closed.Add(1)
+	delete(k.files, f.id)
+	if name := filepath.Clean(f.name); k.byName[name] == f {
+		delete(k.byName, name)
+	}
+	k.log.Debug("file closed", "file", f.name, "inode", f.id.inode)
+	if k.db == nil {
+		return
+	}
+	if forget {
+		k.changes = append(k.changes, dbChange{file: f, delete: true})
+		delete(k.db.rows, f.id.inode)
+		return
+	}
+	m, _ := f.ledger.take()
+	k.changes = append(k.changes, dbChange{file: f, offset: true, at: m})
+}

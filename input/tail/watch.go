@@ -1,0 +1,107 @@
+package tail
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// watcher asks the system to notify changes: of the directories in which files
+// are or may appear, and of files behind symbolic links. What it cannot watch
+// is polled.
+type watcher struct {
+	keeper  *keeper
+	start   func() (*fsnotify.Watcher, error)
+	fs      *fsnotify.Watcher // nil while polling
+	events  chan fsnotify.Event
+	errors  chan error
+	watched map[string]bool
+	warned  bool
+}
+
+func newWatcher(k *keeper) *watcher {
+	// With a small buffer most notifications wait in the kernel, which merges
+	// equal ones.
+	return &watcher{keeper: k, start: func() (*fsnotify.Watcher, error) { return fsnotify.NewBufferedWatcher(16) }}
+}
+
+// open begins to watch, if the options allow it and the system can.
+func (w *watcher) open() {
+	w.watched = map[string]bool{}
+	if !w.keeper.cfg.InotifyWatcher {
+		return
+	}
+	fs, err := w.start()
+	if err != nil {
+		w.warn(err)
+		return
+	}
+	w.fs, w.events, w.errors = fs, fs.Events, fs.Errors
+}
+
+func (w *watcher) close() {
+	if w.fs != nil {
+		w.fs.Close()
+	}
+	w.fs, w.events, w.errors, w.watched = nil, nil, nil, nil
+}
+
+func (w *watcher) warn(err error) {
+	if w.warned {
+		return
+	}
+	w.warned = true
+	hint := "changes are noticed by polling instead"
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EMFILE) {
+		hint = "changes are noticed by polling instead; the limits are fs.inotify.max_user_watches and max_user_instances"
+	}
+	w.keeper.log.Warn("cannot watch all files: "+hint, "error", err)
+}
+
+// watch watches a path and tells whether it is watched.
+func (w *watcher) watch(path string) bool {
+	if w.fs == nil {
+		return false
+	}
+	if w.watched[path] {
+		return true
+	}
+	if err := w.fs.Add(path); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			w.warn(err)
+		}
+		return false
+	}
+	w.watched[path] = true
+	return true
+}
+
+// addDir watches a directory in which files may appear.
+func (w *watcher) addDir(dir string) { w.watch(filepath.Clean(dir)) }
+
+// add watches a file.
+func (w *watcher) add(f *file) {
+	if !f.left.IsZero() {
+		return
+	}
+	ok := w.watch(filepath.Dir(f.name))
+	if f.link {
+		ok = w.watch(filepath.Clean(f.name)) && ok
+	}
+	f.polled = !ok
+}
+
+// remove ends the watching of a file itself.
+func (w *watcher) remove(f *file) {
+	if name := filepath.Clean(f.name); f.link && w.watched[name] {
+		// It may have ended by itself with the file.
+		_ = w.fs.Remove(name)
+		delete(w.watched, name)
+	}
+}
+
+// gone notes that a path that may have been watched was renamed or removed.
+func (w *watcher) gone(path string) { delete(w.watched, filepath.Clean(path)) }
