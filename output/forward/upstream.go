@@ -64,27 +64,17 @@ func (c *Config) readUpstream(env *plugin.Env) ([]*node, error) {
 	return nodes, nil
 }
 
-// findNodes returns the sections of the nodes: [NODE] sections beside an
-// [UPSTREAM], or in YAML the list `nodes` inside of it.
+// findNodes returns the sections [NODE] of a file, which must have an [UPSTREAM].
+// A YAML file is given in the same form.
 func findNodes(sections []plugin.Section) (nodes []plugin.Section, err error) {
 	upstream := false
 	for _, s := range sections {
-		switch name := strings.ToLower(s.Name); {
-		case name == "node":
+		switch strings.ToLower(s.Name) {
+		case "node":
 			nodes = append(nodes, s)
-		case strings.HasPrefix(name, "upstream"):
+		case "upstream":
 			upstream = true
-			named := false
-			for _, p := range s.Props {
-				named = named || strings.EqualFold(p.Key, "name")
-				if !strings.EqualFold(p.Key, "nodes") {
-					continue
-				}
-				for _, item := range p.Value.Items {
-					nodes = append(nodes, plugin.Section{Name: "node", Props: item.Props, Pos: item.Pos})
-				}
-			}
-			if !named {
+			if !slices.ContainsFunc(s.Props, func(p option.Property) bool { return strings.EqualFold(p.Key, "name") }) {
 				return nil, fmt.Errorf("%v: the upstream has no name", s.Pos)
 			}
 		}
