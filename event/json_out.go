@@ -194,18 +194,19 @@ func appendShortDecimal(dst []byte, f float64) ([]byte, bool) {
 			continue
 		}
 		// d has digits digits, so that the 16th is worth 10^(digits-16); the
-		// error must round to nothing there.
-		digits := 1
-		for digits < 15 && d >= pow10[digits] {
+		// error must round to nothing there. A power of ten counts as one digit
+		// less, because what is just below it has its 16th one place further.
+		digits := 0
+		for digits < 15 && d > pow10[digits] {
 			digits++
 		}
-		if err*pow10[16-digits] >= 0.499 {
+		whole, frac := uint64(d)/uint64(pow10[k]), uint64(d)%uint64(pow10[k])
+		if err*pow10[16-digits] >= 0.499 || frac == 0 {
 			return dst, false
 		}
 		if f < 0 {
 			dst = append(dst, '-')
 		}
-		whole, frac := uint64(d)/uint64(pow10[k]), uint64(d)%uint64(pow10[k])
 		dst = append(strconv.AppendUint(dst, whole, 10), '.', '0', '0', '0', '0', '0', '0')
 		dst = dst[:len(dst)-6+k]
 		for i := len(dst) - 1; frac > 0; i-- {
