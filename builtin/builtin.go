@@ -15,8 +15,11 @@ import (
 	"github.com/kagarilog/kagari/input/tail"
 	"github.com/kagarilog/kagari/output/counter"
 	"github.com/kagarilog/kagari/output/exit"
+	"github.com/kagarilog/kagari/output/file"
 	"github.com/kagarilog/kagari/output/flowcounter"
 	outforward "github.com/kagarilog/kagari/output/forward"
+	outhttp "github.com/kagarilog/kagari/output/http"
+	"github.com/kagarilog/kagari/output/null"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -35,9 +38,12 @@ func Registry() *plugin.Registry {
 		disk.Def(),
 		netif.Def(),
 
+		file.Def(),
+		null.Def(),
 		counter.Def(),
 		flowcounter.Def(),
 		outforward.Def(),
+		outhttp.Def(),
 		exit.Def(),
 	)
 }
