@@ -1,11 +1,13 @@
-// Package null is the output that keeps nothing.
+// Package null is the output null: it throws events away.
 package null
 
 import (
 	"context"
 	_ "embed"
+	"io"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/encode"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -13,41 +15,38 @@ import (
 //go:embed doc.md
 var doc string
 
-// Def describes the plugin.
+// Def describes the output.
 func Def() *plugin.Def {
 	return &plugin.Def{
 		Kind:    plugin.KindOutput,
 		Name:    "null",
-		Summary: "Throw events away",
+		Summary: "Throws events away",
 		Doc:     doc,
-		Metrics: true,
 		Config:  func() plugin.Config { return &Config{} },
+		Metrics: true,
 	}
 }
 
-// Config has the one option that Fluent Bit's plugin has; it changes nothing.
-type Config struct {
-	Format string
+// Config is the options of the output.
+type Config struct{ encode encode.Config }
+
+// Fields binds the options.
+func (c *Config) Fields() []option.Field { return c.encode.Fields(encode.Msgpack) }
+
+// New makes the output.
+func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
+	return &Output{encoder: c.encode.NewEncoder(env.Service.EscapeUnicode)}, nil
 }
 
-// Fields implements plugin.Config.
-func (c *Config) Fields() []option.Field {
-	return []option.Field{
-		option.String(&c.Format, "format", "", "Accepted as in Fluent Bit; nothing is formatted."),
-		option.Custom("json_date_key", option.TypeString, "", "Accepted as in Fluent Bit.", ignore),
-		option.Custom("json_date_format", option.TypeString, "", "Accepted as in Fluent Bit.", ignore),
+// Output throws events away, after it has encoded them if a format asks for it.
+type Output struct{ encoder *encode.Encoder }
+
+var _ plugin.Output = (*Output)(nil)
+
+// Send forgets c.
+func (o *Output) Send(_ context.Context, c *event.Chunk) error {
+	if c.Signal != event.Logs || o.encoder.Format() == encode.Msgpack {
+		return nil
 	}
+	return o.encoder.Write(io.Discard, c)
 }
-
-func ignore(option.Value) error { return nil }
-
-// New implements plugin.OutputConfig.
-func (c *Config) New(*plugin.Env) (plugin.Output, error) { return Output{}, nil }
-
-// Output is the working plugin.
-type Output struct{}
-
-var _ plugin.Output = Output{}
-
-// Send implements plugin.Output.
-func (Output) Send(context.Context, *event.Chunk) error { return nil }
