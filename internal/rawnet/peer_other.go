@@ -1,0 +1,8 @@
+//go:build !linux
+
+package rawnet
+
+import "net"
+
+// peerPID is told by Linux only.
+func peerPID(*net.UnixConn) (pid int, ok bool) { return 0, false }
