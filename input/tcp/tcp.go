@@ -1,0 +1,84 @@
+// Package tcp is the input tcp: JSON or lines of text over TCP, with or without
+// TLS.
+package tcp
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"io"
+
+	"github.com/kagarilog/kagari/internal/netx"
+	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+//go:embed doc.md
+var doc string
+
+// Def describes the input.
+func Def() *plugin.Def {
+	return &plugin.Def{
+		Kind:    plugin.KindInput,
+		Name:    "tcp",
+		Summary: "JSON or lines of text over TCP",
+		Doc:     doc,
+		Config:  func() plugin.Config { return &Config{} },
+		Push:    true,
+	}
+}
+
+// Config is the options of the input.
+type Config struct {
+	port   rawnet.Port
+	data   rawnet.Options
+	server netx.Server
+	tls    netx.TLS
+}
+
+// Fields binds the options.
+func (c *Config) Fields() []option.Field {
+	fields := c.port.Fields(5170)
+	fields = append(fields, c.data.Fields()...)
+	fields = append(fields, c.data.PeerFields()...)
+	fields = append(fields, c.server.Fields()...)
+	return append(fields, c.tls.ServerFields()...)
+}
+
+// New makes the input.
+func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
+	address, err := c.port.Address()
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.data.Reader(rawnet.Env{
+		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
+		Parser: func(name string) (rawnet.Parser, error) { return env.Parser(name) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{rawnet.Endpoint{
+		Network: "tcp", Address: address, Options: c.server, TLS: &c.tls,
+		Log: env.Log, Reject: env.Stats.Reject, Stream: r.Stream,
+	}}
+	if err := in.Check(); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Input listens.
+type Input struct{ rawnet.Endpoint }
+
+var (
+	_ plugin.Input   = (*Input)(nil)
+	_ plugin.Starter = (*Input)(nil)
+	_ io.Closer      = (*Input)(nil)
+)
+
+// Run serves until ctx ends.
+func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
+	return in.Endpoint.Run(ctx, out)
+}

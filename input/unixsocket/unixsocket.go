@@ -1,0 +1,104 @@
+// Package unixsocket is the input unix_socket: JSON or lines of text over a
+// unix socket.
+package unixsocket
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"errors"
+	"io"
+	"io/fs"
+
+	"github.com/kagarilog/kagari/internal/netx"
+	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+//go:embed doc.md
+var doc string
+
+// Def describes the input.
+func Def() *plugin.Def {
+	return &plugin.Def{
+		Kind:    plugin.KindInput,
+		Name:    "unix_socket",
+		Summary: "JSON or lines of text over a unix socket",
+		Doc:     doc,
+		Config:  func() plugin.Config { return &Config{} },
+		Push:    true,
+	}
+}
+
+// Config is the options of the input.
+type Config struct {
+	mode        string
+	path        string
+	permissions fs.FileMode
+	data        rawnet.Options
+	server      netx.Server
+	tls         netx.TLS
+}
+
+// The modes.
+const (
+	modeStream = "STREAM"
+	modeDgram  = "DGRAM"
+)
+
+// Fields binds the options.
+func (c *Config) Fields() []option.Field {
+	fields := []option.Field{
+		option.Enum(&c.mode, "socket_mode", modeStream, []string{modeStream, modeDgram},
+			"Whether the socket takes connections or datagrams. Other words count as STREAM, as in Fluent Bit.").WithLenient(),
+		option.String(&c.path, "socket_path", "",
+			"Path of the socket. A socket that a dead process left behind is replaced.").WithRequired(),
+		rawnet.Permissions(&c.permissions, "socket_permissions", "",
+			"Permissions of the socket's file as an octal number, such as 0660. Without it the umask decides."),
+	}
+	fields = append(fields, c.data.Fields()...)
+	fields = append(fields, c.server.Fields()...)
+	return append(fields, c.tls.ServerFields()...)
+}
+
+// New makes the input.
+func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
+	if c.path == "" {
+		return nil, errors.New("option socket_path is empty")
+	}
+	r, err := c.data.Reader(rawnet.Env{
+		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
+		Parser: func(name string) (rawnet.Parser, error) { return env.Parser(name) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	in := &Input{rawnet.Endpoint{
+		Network: "unix", Address: c.path, Mode: c.permissions, Options: c.server,
+		Log: env.Log, Reject: env.Stats.Reject,
+	}}
+	if c.mode == modeDgram {
+		in.Network, in.Datagrams = "unixgram", r.Datagrams
+		return in, nil
+	}
+	in.Stream, in.TLS = r.Stream, &c.tls
+	if err := in.Check(); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// Input listens.
+type Input struct{ rawnet.Endpoint }
+
+var (
+	_ plugin.Input   = (*Input)(nil)
+	_ plugin.Starter = (*Input)(nil)
+	_ io.Closer      = (*Input)(nil)
+)
+
+// Run serves until ctx ends.
+func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
+	return in.Endpoint.Run(ctx, out)
+}
