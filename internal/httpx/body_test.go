@@ -104,6 +104,8 @@ func TestDecodeReadsWhatSendersSend(t *testing.T) {
 	f("snappy", framed.Bytes())
 	f("snappy", snappy.Encode(nil, []byte(want)))
 	f("br", []byte(want)) // not known, so left as it is
+	f("gzip", []byte(want))
+	f("zstd", []byte(want))
 }
 
 func TestBombsAreRefused(t *testing.T) {
@@ -136,7 +138,9 @@ func TestBombsAreRefused(t *testing.T) {
 	_, _ = zw.Write(zeros[:1000])
 	zw.Close()
 	f("zstd", wide.Bytes(), http.StatusBadRequest)
-	for _, e := range []string{"gzip", "zstd", "deflate", "zlib", "snappy"} {
+	f("gzip", []byte("\x1f\x8bnonsense"), http.StatusBadRequest)
+	f("zstd", []byte("\x28\xb5\x2f\xfdnonsense"), http.StatusBadRequest)
+	for _, e := range []string{"deflate", "zlib", "snappy"} {
 		f(e, []byte("\xffnonsense"), http.StatusBadRequest)
 	}
 }

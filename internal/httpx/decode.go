@@ -55,14 +55,17 @@ const zstdWindow = 8 << 20
 
 // Decode appends src, decoded as the header Content-Encoding says, to dst,
 // which grows to at most limit bytes. As in Fluent Bit the beginning of the
-// header counts, and an encoding that is not known is left as it is: what it
-// hides fails to parse later. The error is a *RequestError.
+// header counts, and a body in an encoding that is not known, or that only
+// claims to be gzip or zstd, is left as it is: what it hides fails to parse
+// later. The error is a *RequestError.
 func Decode(dst *bytes.Buffer, src []byte, encoding string, limit int64) error {
 	has := func(prefix string) bool {
 		return len(encoding) >= len(prefix) && strings.EqualFold(encoding[:len(prefix)], prefix)
 	}
 	var err error
 	switch {
+	case has("gzip") && !bytes.HasPrefix(src, []byte{0x1f, 0x8b}), has("zstd") && !bytes.HasPrefix(src, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		err = copyLimited(dst, bytes.NewReader(src), limit)
 	case has("gzip"), has("x-gzip"):
 		r := gzipReaders.Get().(*gzip.Reader)
 		if err = r.Reset(bytes.NewReader(src)); err == nil {
