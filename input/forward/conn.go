@@ -154,7 +154,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, err := c.net.Read(p)
 	if n > 0 {
-		c.dec.in.idle = false
+		// A peer that sends a little now and then does not need more.
+		c.dec.in.idle = c.dec.in.idle && n < len(p)
 		return n, nil
 	}
 	var ne net.Error

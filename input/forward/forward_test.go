@@ -458,7 +458,11 @@ func TestAQuietConnectionStaysAndCostsLittle(t *testing.T) {
 			k.serve()
 		}()
 		here.Write(pack(list{"t", 1, dict{}}))
-		here.Write(pack(list{"t", 2, dict{}}))
+		synctest.Wait()
+		if n := conn.size.Load(); n != smallBuffer {
+			t.Errorf("a connection that sends little has a buffer of %d bytes", n)
+		}
+		here.Write(pack(list{"t", 2, dict{"a", strings.Repeat("x", 2*smallBuffer)}}))
 		synctest.Wait()
 		if n := conn.size.Load(); n != baseBuffer {
 			t.Errorf("a busy connection has a buffer of %d bytes", n)

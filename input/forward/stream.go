@@ -11,9 +11,9 @@ import (
 	"github.com/kagarilog/kagari/internal/forwardproto"
 )
 
-// Sizes of read buffers in bytes. An idle connection has a small one, so that
-// a hundred thousand of them cost little; a busy one gets a base one, which is
-// also what one read takes at most and so about the size of a batch.
+// Sizes of read buffers in bytes. A quiet connection has a small one, so that
+// a hundred thousand of them cost little; one that fills it gets a base one,
+// which is also what one read takes at most and so about the size of a batch.
 const (
 	smallBuffer = 1 << 10
 	baseBuffer  = 64 << 10
@@ -50,7 +50,7 @@ type stream struct {
 	limit  int // largest buffer, which is the longest value
 	budget *budget
 	pooled bool // buf belongs to baseBuffers
-	idle   bool // nothing is expected soon: a small buffer will do
+	idle   bool // little is expected soon: a small buffer will do
 	grown  int  // what was taken of the budget
 
 	// left is how many bytes may still be used up before errBlobEnd; negative
