@@ -61,6 +61,7 @@ type Config struct {
 	chunkSize    int64
 	maxSize      int64
 	maxMessage   int64
+	workers      int
 	server       netx.Server
 	tls          netx.TLS
 }
@@ -93,6 +94,8 @@ func (c *Config) Fields() []option.Field {
 			"Most memory for one record, or for one message in Message mode. The entries of Forward and PackedForward messages are decoded as they arrive, so that such a message may be larger. A message that needs more is refused and its connection closed."),
 		option.Size(&c.maxMessage, "message_max_size", "1G",
 			"Most bytes of the entries of one PackedForward message, before and after decompression.").WithOurs(),
+		option.Int(&c.workers, "workers", 1,
+			"Accepted for compatibility. Connections are served side by side without it."),
 	}
 	fields = append(fields, c.server.Fields()...)
 	return append(fields, c.tls.ServerFields()...)
