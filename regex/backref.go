@@ -7,7 +7,7 @@ import (
 
 // backref matches again what one of the groups of in matched, the first that is set and fits.
 // It returns where that ends, or -1.
-func (m *machine) backref(st []frame, in *instruction, s []byte, pos int) int {
+func backref(st []frame, caps []int, in *instruction, s []byte, pos int) int {
 	fold := in.bits&instFold != 0
 	if in.bits&instLevel != 0 {
 		from, to, ok := onLevel(st, in)
@@ -17,11 +17,11 @@ func (m *machine) backref(st []frame, in *instruction, s []byte, pos int) int {
 		return sameText(s, from, to, pos, fold)
 	}
 	for _, g := range in.groups {
-		from, to := m.caps[2*g], m.caps[2*g+1]
+		from, to := caps[2*g], caps[2*g+1]
 		if from < 0 || to < 0 {
 			continue
 		}
-		if end := sameText(s, int(from), int(to), pos, fold); end >= 0 {
+		if end := sameText(s, from, to, pos, fold); end >= 0 {
 			return end
 		}
 	}
@@ -34,11 +34,11 @@ func onLevel(st []frame, in *instruction) (from, to int, ok bool) {
 	to = -1
 	for i := len(st) - 1; i >= 0; i-- {
 		switch f := &st[i]; {
-		case f.kind == frameCall:
+		case f.kind() == frameCall:
 			level--
-		case f.kind == frameReturn:
+		case f.kind() == frameReturn:
 			level++
-		case f.kind != frameGroup || level != in.n || !slices.Contains(in.groups, int32(f.n)):
+		case f.kind() != frameGroup || level != in.n || !slices.Contains(in.groups, int32(f.n())):
 		case f.pc < 0:
 			to = int(^f.pc)
 		case to >= 0:

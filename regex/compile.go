@@ -10,6 +10,7 @@ type compiler struct {
 	captures bool
 	entry    []int32 // the code of group i for calls, or -1
 	calls    []int   // instructions whose target is still a group number
+	unsure   int     // the number of nodes around that can leave out what is in them
 }
 
 // compile builds the program for root. Without captures it only tells whether there is a match;
@@ -39,7 +40,7 @@ func compile(c *checker, root *node, captures bool) *program {
 		comp.prog.numSlots += comp.prog.numGroups + 1
 	}
 	comp.prog.optimize()
-	comp.prog.search = planSearch(comp.prog, c, root)
+	comp.prog.plan = planSearch(comp.prog, c, root)
 	return comp.prog
 }
 
@@ -58,6 +59,11 @@ func (c *compiler) slot() int32 {
 }
 
 func (c *compiler) emit(n *node) {
+	switch n.kind {
+	case nodeAlternate, nodeRepeat, nodeLook, nodeCondition, nodeCall:
+		c.unsure++
+		defer func() { c.unsure-- }()
+	}
 	switch n.kind {
 	case nodeEmpty:
 	case nodeLiteral:
@@ -167,7 +173,11 @@ func (c *compiler) emitGroup(n *node) {
 	open := c.captures && n.group > 0
 	body := func() {
 		if open {
-			c.op(instruction{op: opOpen, n: int32(n.group)})
+			in := instruction{op: opOpen, n: int32(n.group)}
+			if c.unsure == 0 && !c.called[n.group] && !c.prog.hasRefs {
+				in.bits = instSure
+			}
+			c.op(in)
 		}
 		c.emit(n.subs[0])
 		if open {

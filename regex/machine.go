@@ -7,18 +7,24 @@ import (
 )
 
 // A frame is an entry of the machine's stack: a way not tried yet, or how to undo a change.
+// It has no more than four fields, so that the compiler keeps it in registers.
 type frame struct {
-	kind frameKind
-	n    uint16 // group or slot
+	what uint32 // its kind and, from bit 8 on, the group or slot
 	pc   int32
 	a, b int32
 }
 
-type frameKind uint8
+func (f *frame) kind() frameKind { return frameKind(f.what & 0xFF) }
+func (f *frame) n() uint16       { return uint16(f.what >> 8) }
+
+// about is what a frame of kind says about group or slot n.
+func about(kind frameKind, n int32) uint32 { return uint32(kind) | uint32(n)<<8 }
+
+type frameKind = uint32
 
 const (
 	frameWay    frameKind = iota // go on at pc, position a
-	frameRun                     // the run before pc ended at a and can give back down to b
+	frameRun                     // the run before pc can also end at a, and give back down to b
 	frameLazy                    // the run before pc ended at a and can take more up to b
 	frameGroup                   // group n was a, b; it was opened (or closed) at position pc
 	frameSlot                    // slot n was a
@@ -49,7 +55,6 @@ const (
 // A machine is the state of a match. It belongs to one call at a time.
 type machine struct {
 	stack []frame
-	caps  []int32 // pairs; -1 if unset
 	slots []int32
 	memo  []uint64
 	// stride is the number of memo bits for one way; 0 while nothing is remembered.
@@ -65,11 +70,6 @@ var machines = sync.Pool{New: func() any { return &machine{stack: make([]frame, 
 // getMachine returns a machine ready for p and a text of n bytes; putMachine gives it back.
 func getMachine(p *program, n int) *machine {
 	m := machines.Get().(*machine)
-	if want := 2 * (p.numGroups + 1); cap(m.caps) < want {
-		m.caps = make([]int32, want)
-	} else {
-		m.caps = m.caps[:want]
-	}
 	if cap(m.slots) < p.numSlots {
 		m.slots = make([]int32, p.numSlots)
 	}
@@ -121,7 +121,7 @@ func (m *machine) tried(id uint16, pos int) bool {
 // It returns that frame and the shortened stack.
 func (p *program) commit(st []frame, mark frameKind) (frame, []frame) {
 	i := len(st) - 1
-	for st[i].kind != mark {
+	for st[i].kind() != mark {
 		i--
 	}
 	marked := st[i]
@@ -131,7 +131,7 @@ func (p *program) commit(st []frame, mark frameKind) (frame, []frame) {
 		return marked, st
 	}
 	for _, f := range rest {
-		switch f.kind {
+		switch f.kind() {
 		case frameGroup, frameSlot, frameKeep, frameCall, frameReturn:
 			st = append(st, f)
 		}
@@ -140,12 +140,13 @@ func (p *program) commit(st []frame, mark frameKind) (frame, []frame) {
 }
 
 // undo takes back the change that f notes.
-func (m *machine) undo(f *frame) {
-	switch f.kind {
+func (m *machine) undo(f *frame, caps []int) {
+	switch f.kind() {
 	case frameGroup:
-		m.caps[2*f.n], m.caps[2*f.n+1] = f.a, f.b
+		n := f.n()
+		caps[2*n], caps[2*n+1] = int(f.a), int(f.b)
 	case frameSlot:
-		m.slots[f.n] = f.a
+		m.slots[f.n()] = f.a
 	case frameKeep:
 		m.keep = f.a
 	case frameCall, frameReturn:
@@ -154,12 +155,12 @@ func (m *machine) undo(f *frame) {
 }
 
 // openSlot is the slot that holds where group n was opened in the innermost call, if calls can nest.
-func (p *program) openSlot(n int32) int { return p.numSlots - 1 - p.numGroups + int(n) }
+func (p *program) openSlot(n int32) int32 { return int32(p.numSlots-1-p.numGroups) + n }
 
 // openNested notes in its slot that group n is open.
 func (m *machine) openNested(st []frame, p *program, n, pos int32) []frame {
 	slot := p.openSlot(n)
-	st = append(st, frame{frameSlot, uint16(slot), 0, m.slots[slot], 0})
+	st = append(st, frame{about(frameSlot, slot), 0, m.slots[slot], 0})
 	m.slots[slot] = pos
 	return st
 }
@@ -168,7 +169,7 @@ func (m *machine) openNested(st []frame, p *program, n, pos int32) []frame {
 func (m *machine) restore(st []frame) []frame {
 	for i, now := range m.slots {
 		if before := st[int(m.callTop)+1+i].a; before != now {
-			st = append(st, frame{frameSlot, uint16(i), 0, now, 0})
+			st = append(st, frame{about(frameSlot, int32(i)), 0, now, 0})
 			m.slots[i] = before
 		}
 	}
@@ -188,17 +189,19 @@ const (
 // Onigmo counts it as progress if it set a group that was unset or not empty,
 // and lets it fail if a group was empty somewhere else.
 // A group that ends up as it was before is no progress, or the loop would never end.
-func (m *machine) round(st []frame, slot uint16, pos int32) roundKind {
+func round(st []frame, caps []int, slot, pos int32) roundKind {
 	i := len(st) - 1
-	for i >= 0 && (st[i].kind != frameSlot || st[i].n != slot) {
+	for i >= 0 && st[i].what != about(frameSlot, slot) {
 		i--
 	}
 	kind := roundEmpty
 	frames := st[i+1:]
-	for i, f := range frames {
+	for i := range frames {
+		f := &frames[i]
+		n := f.n()
 		switch {
-		case f.kind != frameGroup || f.pc < 0 || f.a == m.caps[2*f.n] && f.b == m.caps[2*f.n+1]:
-		case setBefore(frames[:i], f.n):
+		case f.kind() != frameGroup || f.pc < 0 || int(f.a) == caps[2*n] && int(f.b) == caps[2*n+1]:
+		case setBefore(frames[:i], f.what):
 		case f.b < 0 || f.a != f.b:
 			return roundProgress
 		case f.b != pos:
@@ -208,14 +211,42 @@ func (m *machine) round(st []frame, slot uint16, pos int32) roundKind {
 	return kind
 }
 
-// setBefore reports whether a frame is about group n.
-func setBefore(frames []frame, n uint16) bool {
+// setBefore reports whether a frame says that a group was opened.
+func setBefore(frames []frame, what uint32) bool {
 	for _, f := range frames {
-		if f.kind == frameGroup && f.pc >= 0 && f.n == n {
+		if f.what == what && f.pc >= 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// search finds the first match in s from start on, or only there if prefix is set, and returns its groups in caps[:0].
+func (p *program) search(s []byte, start int, prefix bool, caps []int) ([]int, bool, error) {
+	n := 2 * (p.numGroups + 1)
+	switch {
+	case start < 0 || start > len(s):
+		return caps[:0], false, nil
+	case len(s) > math.MaxInt32:
+		return caps[:0], false, ErrStepLimit
+	case cap(caps) < n:
+		caps = make([]int, n)
+	}
+	m := getMachine(p, len(s))
+	var r status
+	if prefix {
+		r = p.run(m, s, caps[:n], start, start)
+	} else {
+		r = p.find(m, s, caps[:n], start)
+	}
+	putMachine(m)
+	switch r {
+	case matched:
+		return caps[:n], true, nil
+	case outOfSteps:
+		return caps[:0], false, ErrStepLimit
+	}
+	return caps[:0], false, nil
 }
 
 // A status is the outcome of trying to match.
@@ -228,8 +259,8 @@ const (
 )
 
 // find looks for the first match from start on.
-func (p *program) find(m *machine, s []byte, start int) status {
-	plan := &p.search
+func (p *program) find(m *machine, s []byte, caps []int, start int) status {
+	plan := &p.plan
 	if len(s)-start < plan.minLen {
 		return noMatch
 	}
@@ -238,11 +269,11 @@ func (p *program) find(m *machine, s []byte, start int) status {
 		if start > 0 {
 			return noMatch
 		}
-		return p.run(m, s, start, start)
+		return p.run(m, s, caps, start, start)
 	case searchHere:
-		return p.run(m, s, start, start)
+		return p.run(m, s, caps, start, start)
 	case searchLineStart:
-		return p.findLine(m, s, start)
+		return p.findLine(m, s, caps, start)
 	}
 	if plan.need != nil && !bytes.Contains(s[start:], plan.need) {
 		return noMatch
@@ -251,7 +282,7 @@ func (p *program) find(m *machine, s []byte, start int) status {
 		if pos = plan.candidate(s, pos); pos < 0 {
 			return noMatch
 		}
-		if r := p.run(m, s, pos, start); r != noMatch {
+		if r := p.run(m, s, caps, pos, start); r != noMatch {
 			return r
 		}
 		if len(s)-pos <= plan.minLen || pos == len(s) {
@@ -270,13 +301,13 @@ func (p *program) find(m *machine, s []byte, start int) status {
 }
 
 // findLine tries the starts of lines.
-func (p *program) findLine(m *machine, s []byte, start int) status {
+func (p *program) findLine(m *machine, s []byte, caps []int, start int) status {
 	pos := start
 	if start > 0 && s[start-1] != '\n' || start > 0 && start == len(s) {
 		pos = nextLine(s, start)
 	}
-	for pos >= 0 && len(s)-pos >= p.search.minLen {
-		if r := p.run(m, s, pos, start); r != noMatch {
+	for pos >= 0 && len(s)-pos >= p.plan.minLen {
+		if r := p.run(m, s, caps, pos, start); r != noMatch {
 			return r
 		}
 		if m.steps--; m.steps < 0 {

@@ -32,14 +32,14 @@ func (p *program) optimize() {
 			in.next, in.other = p.follow(int(in.x)).filter(), p.follow(int(in.y)).filter()
 		}
 	}
-	p.fuseCaptures()
-	p.numberWaysBack()
+	p.fuse()
+	p.numberWays()
 }
 
 // targets calls visit for every jump target of in.
 func (in *instruction) targets(visit func(t *int32)) {
 	switch in.op {
-	case opJump, opCondition, opCall:
+	case opJump, opCondition, opCall, opUntil:
 		visit(&in.x)
 	case opSplit, opCountCheck:
 		visit(&in.x)
@@ -129,10 +129,16 @@ func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
 		case opSet:
 			f.addSet(in.set)
 			return
-		case opRun, opRunLazy, opCaptureRun:
+		case opRun, opRunLazy, opCaptureRun, opUntil:
 			f.addSet(in.set)
 			if in.low > 0 {
 				return
+			}
+			if in.op == opUntil {
+				next.pc = int(in.x)
+				if in.bits&instSkip != 0 {
+					next.pc--
+				}
 			}
 		case opJump:
 			next.pc = int(in.x)
@@ -191,48 +197,95 @@ func (f *follow) addSet(set *byteSet) {
 	}
 }
 
-// fuseCaptures joins a group that holds nothing but a run. The parts stay where they are:
-// the way back leads to the opClose.
-func (p *program) fuseCaptures() {
+// fuse joins instructions that often stand together. What is joined stays where it is, to be jumped over:
+// there may be ways back into it.
+func (p *program) fuse() {
 	if p.keepAll || p.recursive {
 		return
 	}
 	for i := 0; i+2 < len(p.code); i++ {
 		open, run, end := &p.code[i], &p.code[i+1], &p.code[i+2]
 		if open.op == opOpen && run.op == opRun && end.op == opClose && open.n == end.n && run.bits&instByteRun != 0 {
-			n := open.n
+			n, sure := open.n, open.bits&instSure
 			*open = *run
-			open.op, open.n = opCaptureRun, n
+			open.op, open.n, open.bits = opCaptureRun, n, open.bits|sure
+		}
+	}
+	for i := range p.code {
+		in := &p.code[i]
+		next := i + 1
+		switch in.op {
+		case opRun:
+		case opCaptureRun:
+			next += 2
+		default:
+			continue
+		}
+		if in.bits&instPossessive != 0 && in.bits&instByteRun != 0 && in.set.hasExcept && in.low <= 1 && in.high == unbounded {
+			in.op, in.b = opUntil, in.set.except
+			if p.code[next].op == opByte && p.code[next].b == in.b {
+				next++
+				in.bits |= instSkip
+			}
+			in.x = int32(next)
 		}
 	}
 }
 
-// numberWaysBack numbers the instructions that are gone back to, if it is enough to try each of them
-// once at each position. It is not if the outcome depends on more than the two.
-func (p *program) numberWaysBack() {
+// numberWays numbers the instructions that are gone back to, and the runs, if it is enough to try each of them
+// once at each position: what failed there once fails again. That is not so if the outcome depends on more
+// than the two: on groups, on a count, on where to return to, or on a part that is committed to as a whole.
+func (p *program) numberWays() {
 	if p.hasRefs {
 		return
 	}
-	for i := range p.code {
-		switch p.code[i].op {
-		case opAtomic, opLook, opNotLook, opNotBehind, opCall, opCountInit:
-			return
-		}
-	}
-	number := func(pc int32) {
-		if p.code[pc].memo == 0 && p.numMemo < 1<<15 {
+	fixed := p.dependent()
+	number := func(pc int32, id *uint16) {
+		if !fixed[pc] && *id == 0 && p.numMemo < 1<<15 {
 			p.numMemo++
-			p.code[pc].memo = uint16(p.numMemo)
+			*id = uint16(p.numMemo)
 		}
 	}
 	for i := range p.code {
-		switch in := &p.code[i]; in.op {
+		in, at := &p.code[i], int32(i)
+		switch in.op {
 		case opSplit:
-			number(in.y)
+			number(in.y, &p.code[in.y].memo)
 		case opRun, opRunLazy:
-			number(int32(i) + 1)
+			number(at+1, &p.code[i+1].memo)
+			number(at, &in.enter)
 		case opCaptureRun:
-			number(int32(i) + 2)
+			number(at+2, &p.code[i+2].memo)
+			number(at, &in.enter)
 		}
 	}
+}
+
+// dependent marks the instructions whose outcome depends on more than the position.
+func (p *program) dependent() []bool {
+	fixed := make([]bool, len(p.code))
+	mark := func(from, to int32) {
+		for i := from; i < to; i++ {
+			fixed[i] = true
+		}
+	}
+	var open []int32 // where atomic groups and look-around start
+	entry := int32(len(p.code))
+	for i := range p.code {
+		switch in, at := &p.code[i], int32(i); in.op {
+		case opAtomic, opLook, opNotLook, opNotBehind:
+			open = append(open, at+1)
+		case opAtomicEnd, opLookEnd, opNotLookEnd:
+			mark(open[len(open)-1], at+1)
+			open = open[:len(open)-1]
+		case opCountCheck:
+			mark(at, in.y)
+		case opCall:
+			entry = min(entry, in.x)
+		case opReturn:
+			// Groups that are called lie between the first entry and the last return.
+			mark(entry, at+1)
+		}
+	}
+	return fixed
 }

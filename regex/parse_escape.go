@@ -291,13 +291,16 @@ func (p *parser) wordType() charset {
 	if p.has(flagASCII) {
 		return set
 	}
-	var stray []charRange
+	var more []charRange
 	for b := rune(0x80); b <= 0xFF; b++ {
+		if isWord(b) {
+			more = append(more, charRange{b, b})
+		}
 		if isWord(rawBase + b) {
-			stray = append(stray, charRange{rawBase + b, rawBase + b})
+			more = append(more, charRange{rawBase + b, rawBase + b})
 		}
 	}
-	return set.union(newCharset(stray))
+	return set.union(newCharset(more))
 }
 
 // posix is the class with a POSIX name, cut down to ASCII if f is set.

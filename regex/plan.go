@@ -47,7 +47,7 @@ func planSearch(p *program, c *checker, root *node) searchPlan {
 		plan.prefix = []byte{in.b}
 	case opLiteral:
 		plan.prefix = []byte(in.lit)
-	case opRun, opRunLazy, opCaptureRun:
+	case opRun, opRunLazy, opCaptureRun, opUntil:
 		if in.high == unbounded && !p.hasRefs && !(atomic && in.op == opRunLazy) && !p.jumpsTo(pc+1) {
 			plan.run = in.set
 		}

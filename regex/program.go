@@ -40,8 +40,8 @@ const (
 	opCountInit  // slot n counts from 0
 	opCountCheck // go to x for another round, or to y if there were enough
 	opCountUp    // one more round
-	opCaptureRun // opOpen, opRun and opClose in one, without ways back
-	numOpcodes   = iota
+	opCaptureRun // opOpen, opRun and opClose in one
+	opUntil      // a possessive opRun of everything but b, then to x; captured as group n if that is not 0
 )
 
 // Flags of an instruction.
@@ -52,6 +52,8 @@ const (
 	instGreedy                 // opCountCheck
 	instCaptures               // opLoopOpen, opLoopClose: groups set in the round count as progress
 	instByteRun                // opRun: the members are found byte by byte
+	instSure                   // opOpen: every match sets the group, so setting it need not be undone
+	instSkip                   // opUntil: b must be there and is skipped
 )
 
 // An instruction is kept small, since a program should stay in the first-level cache.
@@ -59,13 +61,13 @@ type instruction struct {
 	op   opcode
 	bits uint8
 	b    byte
-	// memo numbers the ways back to this instruction, from 1 on; 0 if there are none.
-	memo      uint16
-	n         int32
-	x, y      int32
-	low, high int32
-	set       *byteSet
-	lit       string
+	// memo numbers the instruction as one gone back to, enter as a run about to start; 0 if it is neither.
+	memo, enter uint16
+	n           int32
+	x, y        int32
+	low, high   int32
+	set         *byteSet
+	lit         string
 	// next is what must follow here: for opRun and opRunLazy after the run,
 	// for opSplit at x. other is the same for opSplit at y. Nil if anything may.
 	next, other *follow
@@ -100,11 +102,11 @@ type program struct {
 	code      []instruction
 	numGroups int // without the whole match
 	numSlots  int
-	numMemo   int // the number of distinct ways back; 0 if they must not be remembered
+	numMemo   int // the highest number of a way that can be remembered
 
 	recursive bool // calls can nest, so slots are saved across them
 	keepAll   bool // every change must be undoable, even with no way back left: something looks at the history
 	hasRefs   bool // groups influence the match
 
-	search searchPlan
+	plan searchPlan
 }

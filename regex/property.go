@@ -92,8 +92,12 @@ func isWord(c rune) bool {
 			return false
 		}
 	}
-	if c < 0x80 {
+	switch {
+	case c < 0x80:
 		return isASCIIWord(byte(c))
+	case c == 0xB2, c == 0xB3, c == 0xB9, c >= 0xBC && c <= 0xBE:
+		// Onigmo counts the superscripts and fractions of Latin-1 in here, but not in [[:word:]].
+		return true
 	}
 	return unicode.In(c, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic)
 }

@@ -126,10 +126,9 @@ func (re *Regexp) Names() []string { return slices.Clone(re.names) }
 
 // Match reports whether b contains a match.
 func (re *Regexp) Match(b []byte) bool {
-	m := getMachine(re.test, len(b))
-	r := find(re.test, m, b, 0)
-	putMachine(m)
-	return r == matched
+	var room [16]int
+	_, ok, _ := re.test.search(b, 0, false, room[:0])
+	return ok
 }
 
 // MatchString is Match for a string.
@@ -148,45 +147,12 @@ func (re *Regexp) Find(b []byte, caps []int) ([]int, bool) {
 // FindAt is Find from offset start on, where \G matches; what stands before start is seen by look-behind and ^.
 // The error is nil or ErrStepLimit.
 func (re *Regexp) FindAt(b []byte, start int, caps []int) ([]int, bool, error) {
-	if start < 0 || start > len(b) {
-		return caps[:0], false, nil
-	}
-	m := getMachine(re.full, len(b))
-	r := find(re.full, m, b, start)
-	return m.result(r, caps)
+	return re.full.search(b, start, false, caps)
 }
 
 // FindPrefix is Find for a match that starts at offset 0, as Match_Regex wants it.
 // A match can be empty; Fluent Bit does not count that one as a match of a tag.
 func (re *Regexp) FindPrefix(b []byte, caps []int) ([]int, bool) {
-	m := getMachine(re.full, len(b))
-	r := outOfSteps
-	if len(b) <= math.MaxInt32 {
-		r = re.full.run(m, b, 0, 0)
-	}
-	caps, ok, _ := m.result(r, caps)
+	caps, ok, _ := re.full.search(b, 0, true, caps)
 	return caps, ok
-}
-
-// find is the method for texts that are not too long for 32-bit offsets.
-func find(p *program, m *machine, b []byte, start int) status {
-	if len(b) > math.MaxInt32 {
-		return outOfSteps
-	}
-	return p.find(m, b, start)
-}
-
-// result writes the groups of a match to caps and gives m back.
-func (m *machine) result(r status, caps []int) ([]int, bool, error) {
-	caps = caps[:0]
-	if r == matched {
-		for _, c := range m.caps {
-			caps = append(caps, int(c))
-		}
-	}
-	putMachine(m)
-	if r == outOfSteps {
-		return caps, false, ErrStepLimit
-	}
-	return caps, r == matched, nil
 }

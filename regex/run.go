@@ -1,13 +1,15 @@
 package regex
 
-// run tries to match at pos. On success m.caps holds the groups and, in its first pair, the match.
+import "bytes"
+
+// run tries to match at pos. On success caps holds pairs of offsets: the match and the groups, -1 if unset.
 // searchStart is where the search began, for \G.
 //
 // The machine keeps what it may have to come back to on a stack of its own,
 // so its Go stack does not grow with the text.
-func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
-	for i := range m.caps {
-		m.caps[i] = -1
+func (p *program) run(m *machine, s []byte, caps []int, pos, searchStart int) status {
+	for i := range caps {
+		caps[i] = -1
 	}
 	m.keep, m.callTop = int32(pos), -1
 	code, st, pc := p.code, m.stack[:0], 0
@@ -15,7 +17,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 		in := &code[pc]
 		switch in.op {
 		case opMatch:
-			m.caps[0], m.caps[1] = min(m.keep, int32(pos)), int32(pos)
+			caps[0], caps[1] = min(int(m.keep), pos), pos
 			m.stack = st
 			return matched
 
@@ -45,6 +47,9 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			}
 
 		case opRun, opCaptureRun:
+			if m.stride > 0 && in.enter > 0 && m.tried(in.enter, pos) {
+				break
+			}
 			start, end, low := pos, 0, 0
 			if in.bits&instByteRun != 0 {
 				limit := len(s)
@@ -63,33 +68,61 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 				break
 			}
 			m.steps -= (end - pos) >> 5
-			back := int32(pc) + 1
-			pos = end
-			if in.op == opCaptureRun {
-				back++
-			}
-			if in.bits&instPossessive == 0 {
-				if pos = giveBack(s, in.set, in.next, low, end); pos < 0 {
-					break
-				}
-				if in.op == opCaptureRun && len(st) > 0 {
-					st = append(st, frame{frameGroup, uint16(in.n), int32(start), m.caps[2*in.n], m.caps[2*in.n+1]})
-				}
-				if pos > low {
-					st = append(st, frame{frameRun, 0, back, int32(pos), int32(low)})
-				}
-			} else if in.op == opCaptureRun && len(st) > 0 {
-				st = append(st, frame{frameGroup, uint16(in.n), int32(start), m.caps[2*in.n], m.caps[2*in.n+1]})
+			if in.bits&instPossessive != 0 {
+				pos = end
+			} else if pos = giveBack(s, in.set, in.next, low, end); pos < 0 {
+				break
 			}
 			if in.op == opCaptureRun {
-				m.caps[2*in.n], m.caps[2*in.n+1] = int32(start), int32(pos)
-				pc += 3
-				continue
+				if len(st) > 0 && in.bits&instSure == 0 {
+					st = append(st, frame{about(frameGroup, in.n), int32(start), int32(caps[2*in.n]), int32(caps[2*in.n+1])})
+				}
+				caps[2*in.n], caps[2*in.n+1] = start, pos
+				pc += 2
 			}
 			pc++
+			if in.bits&instPossessive == 0 && pos > low {
+				if less := giveBack(s, in.set, in.next, low, prevChar(s, low, pos)); less >= 0 {
+					// A captured run goes back to the opClose, which ends its group.
+					back := int32(pc)
+					if in.op == opCaptureRun {
+						back--
+					}
+					st = append(st, frame{frameRun, back, int32(less), int32(low)})
+				}
+			}
+			continue
+
+		case opUntil:
+			n := bytes.IndexByte(s[pos:], in.b)
+			if n < 0 {
+				if in.bits&instSkip != 0 {
+					m.steps -= (len(s) - pos) >> 6
+					break
+				}
+				n = len(s) - pos
+			}
+			if n < int(in.low) {
+				break
+			}
+			m.steps -= n >> 6
+			if in.n > 0 {
+				if len(st) > 0 && in.bits&instSure == 0 {
+					st = append(st, frame{about(frameGroup, in.n), int32(pos), int32(caps[2*in.n]), int32(caps[2*in.n+1])})
+				}
+				caps[2*in.n], caps[2*in.n+1] = pos, pos+n
+			}
+			pos += n
+			if in.bits&instSkip != 0 {
+				pos++
+			}
+			pc = int(in.x)
 			continue
 
 		case opRunLazy:
+			if m.stride > 0 && in.enter > 0 && m.tried(in.enter, pos) {
+				break
+			}
 			limit, low := len(s), pos
 			if in.low > 0 || in.high != unbounded {
 				if limit, low = in.set.charRun(s, pos, int(in.low), int(in.high)); low < 0 {
@@ -104,7 +137,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			}
 			m.steps -= (pos - start) >> 5
 			if pos < limit {
-				st = append(st, frame{frameLazy, 0, int32(pc) + 1, int32(pos), int32(limit)})
+				st = append(st, frame{frameLazy, int32(pc) + 1, int32(pos), int32(limit)})
 			}
 			pc++
 			continue
@@ -125,18 +158,18 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 				if len(st) >= maxFrames {
 					return m.giveUp(st)
 				}
-				st = append(st, frame{frameWay, 0, in.y, int32(pos), 0})
+				st = append(st, frame{frameWay, in.y, int32(pos), 0})
 			}
 			pc = int(in.x)
 			continue
 
 		case opOpen:
-			if len(st) > 0 || p.keepAll {
-				st = append(st, frame{frameGroup, uint16(in.n), int32(pos), m.caps[2*in.n], m.caps[2*in.n+1]})
+			if (len(st) > 0 || p.keepAll) && in.bits&instSure == 0 {
+				st = append(st, frame{about(frameGroup, in.n), int32(pos), int32(caps[2*in.n]), int32(caps[2*in.n+1])})
 			}
-			m.caps[2*in.n] = int32(pos)
+			caps[2*in.n] = pos
 			if p.hasRefs {
-				m.caps[2*in.n+1] = -1
+				caps[2*in.n+1] = -1
 			}
 			if p.recursive {
 				st = m.openNested(st, p, in.n, int32(pos))
@@ -147,11 +180,11 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 		case opClose:
 			// Going back into the group leaves its end as it is, going back to before it resets both.
 			if p.keepAll {
-				st = append(st, frame{frameGroup, uint16(in.n), ^int32(pos), m.caps[2*in.n], m.caps[2*in.n+1]})
+				st = append(st, frame{about(frameGroup, in.n), ^int32(pos), int32(caps[2*in.n]), int32(caps[2*in.n+1])})
 			}
-			m.caps[2*in.n+1] = int32(pos)
+			caps[2*in.n+1] = pos
 			if p.recursive {
-				m.caps[2*in.n] = m.slots[p.openSlot(in.n)]
+				caps[2*in.n] = int(m.slots[p.openSlot(in.n)])
 			}
 			pc++
 			continue
@@ -201,14 +234,14 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 
 		case opKeep:
 			if len(st) > 0 {
-				st = append(st, frame{kind: frameKeep, a: m.keep})
+				st = append(st, frame{what: frameKeep, a: m.keep})
 			}
 			m.keep = int32(pos)
 			pc++
 			continue
 
 		case opBackref:
-			if end := m.backref(st, in, s, pos); end >= 0 {
+			if end := backref(st, caps, in, s, pos); end >= 0 {
 				m.steps -= (end - pos) >> 5
 				pos = end
 				pc++
@@ -219,11 +252,11 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			if len(st) >= maxFrames {
 				return m.giveUp(st)
 			}
-			st = append(st, frame{frameCall, 0, int32(pc) + 1, m.callTop, 0})
+			st = append(st, frame{frameCall, int32(pc) + 1, m.callTop, 0})
 			m.callTop = int32(len(st)) - 1
 			if p.recursive {
 				for i, v := range m.slots {
-					st = append(st, frame{frameSlot, uint16(i), 0, v, 0})
+					st = append(st, frame{about(frameSlot, int32(i)), 0, v, 0})
 				}
 			}
 			pc = int(in.x)
@@ -234,13 +267,13 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			if p.recursive {
 				st = m.restore(st)
 			}
-			st = append(st, frame{kind: frameReturn, a: m.callTop})
+			st = append(st, frame{what: frameReturn, a: m.callTop})
 			m.callTop = call.a
 			pc = int(call.pc)
 			continue
 
 		case opCondition:
-			if m.caps[2*in.n] >= 0 && m.caps[2*in.n+1] >= 0 {
+			if caps[2*in.n] >= 0 && caps[2*in.n+1] >= 0 {
 				pc++
 			} else {
 				pc = int(in.x)
@@ -248,7 +281,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			continue
 
 		case opAtomic:
-			st = append(st, frame{kind: frameAtomic})
+			st = append(st, frame{what: frameAtomic})
 			pc++
 			continue
 
@@ -258,7 +291,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			continue
 
 		case opLook:
-			st = append(st, frame{kind: frameLook, a: int32(pos)})
+			st = append(st, frame{what: frameLook, a: int32(pos)})
 			pc++
 			continue
 
@@ -277,7 +310,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			}
 
 		case opNotLook:
-			st = append(st, frame{frameNot, 0, in.y, int32(pos), 0})
+			st = append(st, frame{frameNot, in.y, int32(pos), 0})
 			pc++
 			continue
 
@@ -287,7 +320,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 				pc = int(in.y)
 				continue
 			}
-			st = append(st, frame{frameNot, 0, in.y, int32(pos), 0})
+			st = append(st, frame{frameNot, in.y, int32(pos), 0})
 			pos = back
 			pc++
 			continue
@@ -296,15 +329,15 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			for {
 				f := &st[len(st)-1]
 				st = st[:len(st)-1]
-				if f.kind == frameNot {
+				if f.kind() == frameNot {
 					break
 				}
-				m.undo(f)
+				m.undo(f, caps)
 			}
 
 		case opLoopOpen:
 			if len(st) > 0 || in.bits&instCaptures != 0 {
-				st = append(st, frame{frameSlot, uint16(in.n), 0, m.slots[in.n], 0})
+				st = append(st, frame{about(frameSlot, in.n), 0, m.slots[in.n], 0})
 			}
 			m.slots[in.n] = int32(pos)
 			pc++
@@ -317,7 +350,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			}
 			kind := roundEmpty
 			if in.bits&instCaptures != 0 {
-				kind = m.round(st, uint16(in.n), int32(pos))
+				kind = round(st, caps, in.n, int32(pos))
 			}
 			if kind == roundProgress {
 				pc++
@@ -330,7 +363,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 
 		case opCountInit:
 			if len(st) > 0 {
-				st = append(st, frame{frameSlot, uint16(in.n), 0, m.slots[in.n], 0})
+				st = append(st, frame{about(frameSlot, in.n), 0, m.slots[in.n], 0})
 			}
 			m.slots[in.n] = 0
 			pc++
@@ -345,17 +378,17 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 			case len(st) >= maxFrames:
 				return m.giveUp(st)
 			case in.bits&instGreedy != 0:
-				st = append(st, frame{frameWay, 0, in.y, int32(pos), 0})
+				st = append(st, frame{frameWay, in.y, int32(pos), 0})
 				pc = int(in.x)
 			default:
-				st = append(st, frame{frameWay, 0, in.x, int32(pos), 0})
+				st = append(st, frame{frameWay, in.x, int32(pos), 0})
 				pc = int(in.y)
 			}
 			continue
 
 		case opCountUp:
 			if len(st) > 0 {
-				st = append(st, frame{frameSlot, uint16(in.n), 0, m.slots[in.n], 0})
+				st = append(st, frame{about(frameSlot, in.n), 0, m.slots[in.n], 0})
 			}
 			m.slots[in.n]++
 			pc++
@@ -376,20 +409,19 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 				return m.giveUp(st)
 			}
 			f := &st[len(st)-1]
-			switch f.kind {
+			switch f.kind() {
 			case frameWay, frameNot:
 				pc, pos = int(f.pc), int(f.a)
 				st = st[:len(st)-1]
 
 			case frameRun:
 				run := &code[f.pc-1]
-				pc, pos = int(f.pc), prevChar(s, int(f.b), int(f.a))
-				pos = giveBack(s, run.set, run.next, int(f.b), pos)
-				if pos < 0 {
-					st = st[:len(st)-1]
-					continue
+				pc, pos = int(f.pc), int(f.a)
+				less := -1
+				if f.a > f.b {
+					less = giveBack(s, run.set, run.next, int(f.b), prevChar(s, int(f.b), pos))
 				}
-				if f.a = int32(pos); f.a <= f.b {
+				if f.a = int32(less); less < 0 {
 					st = st[:len(st)-1]
 				}
 
@@ -416,7 +448,7 @@ func (p *program) run(m *machine, s []byte, pos, searchStart int) status {
 				}
 
 			default:
-				m.undo(f)
+				m.undo(f, caps)
 				st = st[:len(st)-1]
 				continue
 			}
