@@ -33,6 +33,8 @@ func Def() *plugin.Def {
 		Summary: "Fluentd, Fluent Bit and Kagari by the forward protocol",
 		Doc:     doc,
 		Config:  func() plugin.Config { return new(Config) },
+		// An acknowledgement may take as long as the server's own delivery.
+		Concurrency: 4,
 	}
 }
 
