@@ -26,9 +26,9 @@ func Peer(conn net.Conn) string {
 	return unavailable
 }
 
-// source names where a datagram came from, such as udp://10.0.0.7:51234. The
+// Source names where a datagram came from, such as udp://10.0.0.7:51234. The
 // zero address is that of a unix socket.
-func source(from netip.AddrPort) string {
+func Source(from netip.AddrPort) string {
 	if !from.IsValid() {
 		return unavailable
 	}

@@ -3,8 +3,7 @@ package rawnet
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -13,62 +12,28 @@ import (
 	"github.com/kagarilog/kagari/event"
 )
 
-// firstBuffer is what a connection begins with, in bytes.
-const firstBuffer = 16 << 10
-
 // Stream emits what arrives on conn until it ends, ctx ends or it sends
 // something too long. One batch holds what one read gave.
 func (r *Reader) Stream(ctx context.Context, conn net.Conn, out Emitter) {
 	d := &decoder{Reader: r, peer: Peer(conn)}
-	err := d.stream(ctx, conn, out)
-	switch {
-	case err == nil, ctx.Err() != nil:
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		r.env.Log.Info("a connection was idle for too long", "peer", d.peer)
-	default:
-		r.env.Log.Warn("a connection ended in an error", "peer", d.peer, "error", err)
+	rest, err := Pump(conn, r.limit, func(buf []byte) (int, error) { return d.take(ctx, buf, out) })
+	if ctx.Err() != nil {
+		return
 	}
-}
-
-func (d *decoder) stream(ctx context.Context, conn io.Reader, out Emitter) error {
-	buf := make([]byte, 0, min(firstBuffer, d.limit))
-	for {
-		if len(buf) == cap(buf) {
-			if len(buf) >= d.limit {
-				d.env.Reject("message_too_long", 1)
-				return fmt.Errorf("a message does not fit into buffer_size (%d KiB), so the connection is closed", (d.limit+1)/1024)
-			}
-			bigger := make([]byte, len(buf), min(2*cap(buf), d.limit))
-			copy(bigger, buf)
-			buf = bigger
-		}
-		n, readErr := conn.Read(buf[len(buf):cap(buf)])
-		if n > 0 {
-			buf = buf[:len(buf)+n]
-			var err error
-			if buf, err = d.take(ctx, buf, out); err != nil {
-				return err
-			}
-		}
-		if readErr != nil {
-			// A value that looked unfinished may be complete all the same.
-			d.forget()
-			var err error
-			if buf, err = d.take(ctx, buf, out); err != nil {
-				return err
-			}
-			d.unfinished(buf)
-			if errors.Is(readErr, io.EOF) {
-				return nil
-			}
-			return readErr
+	if errors.Is(err, ErrTooLong) {
+		r.env.Reject("message_too_long", 1)
+	} else {
+		// A value that looked unfinished may be complete all the same.
+		d.forget()
+		if used, err := d.take(ctx, rest, out); err == nil {
+			d.unfinished(rest[used:])
 		}
 	}
+	Report(r.env.Log, d.peer, err)
 }
 
-// take emits the complete messages of buf and returns what is left.
-func (d *decoder) take(ctx context.Context, buf []byte, out Emitter) ([]byte, error) {
-	used := 0
+// take emits the complete messages of buf.
+func (d *decoder) take(ctx context.Context, buf []byte, out Emitter) (used int, err error) {
 	if d.seen == 0 {
 		used = blank(buf)
 	}
@@ -76,14 +41,9 @@ func (d *decoder) take(ctx context.Context, buf []byte, out Emitter) ([]byte, er
 	used += d.decode(b, buf[used:], time.Now().UnixNano())
 	if len(b.Events) == 0 {
 		b.Free()
-	} else if err := out.Emit(ctx, b); err != nil {
-		return buf, err
+		return used, nil
 	}
-	left := copy(buf, buf[used:])
-	if left == 0 && cap(buf) > firstBuffer {
-		return make([]byte, 0, min(firstBuffer, d.limit)), nil
-	}
-	return buf[:left], nil
+	return used, out.Emit(ctx, b)
 }
 
 // blank returns how many bytes to skip at the start of what was read: one, if
@@ -107,60 +67,39 @@ func (d *decoder) unfinished(rest []byte) {
 	d.env.Log.Warn("an unfinished message is dropped", "peer", d.peer, "bytes", len(rest), "text", string(rest[:min(len(rest), 200)]))
 }
 
-// datagramMost is the size of the largest datagram over UDP. Unix sockets may
-// carry larger ones; these need a larger buffer_size.
-const datagramMost = 1 << 16
+// Report logs why a connection ended, if that is worth it.
+func Report(log *slog.Logger, peer string, err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		log.Info("a connection was idle for too long", "peer", peer)
+	default:
+		log.Warn("a connection was closed", "peer", peer, "error", err)
+	}
+}
 
 // Datagrams emits what arrives on conn until ctx ends: one batch for each
 // datagram. What is unfinished at the end of a datagram is dropped. The error
 // is that of the socket or of out.
 func (r *Reader) Datagrams(ctx context.Context, conn net.PacketConn, out Emitter) error {
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
-	udp, _ := conn.(*net.UDPConn)
 	d := &decoder{Reader: r}
-	// One byte more tells whether something was cut off.
-	buf := make([]byte, max(r.limit+1, datagramMost)+1)
-	for {
-		n, from, err := receive(udp, conn, buf)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read datagram: %w", err)
-		}
-		data := buf[:n]
-		if n == len(buf) {
+	return PumpDatagrams(ctx, conn, r.limit+1, func(data []byte, from netip.AddrPort, cut bool) error {
+		if cut {
 			r.env.Reject("datagram_cut", 1)
-			r.env.Log.Warn("a datagram does not fit into buffer_size; its end is lost", "bytes", n-1)
-			data = buf[:n-1]
+			r.env.Log.Warn("a datagram does not fit into buffer_size; its end is lost", "bytes", len(data))
 		}
 		if r.key != "" {
-			d.peer = source(from)
+			d.peer = Source(from)
 		}
+		d.forget()
 		b := event.NewBatch(r.env.Tag)
-		d.datagram(b, data, time.Now().UnixNano())
+		used := blank(data)
+		used += d.decode(b, data[used:], time.Now().UnixNano())
+		d.unfinished(data[used:])
 		if len(b.Events) == 0 {
 			b.Free()
-		} else if err := out.Emit(ctx, b); err != nil {
-			return err
+			return nil
 		}
-	}
-}
-
-// receive reads a datagram, from udp without an allocation.
-func receive(udp *net.UDPConn, conn net.PacketConn, buf []byte) (n int, from netip.AddrPort, err error) {
-	if udp != nil {
-		return udp.ReadFromUDPAddrPort(buf)
-	}
-	n, _, err = conn.ReadFrom(buf)
-	return n, from, err
-}
-
-// datagram adds the messages of a datagram to b.
-func (d *decoder) datagram(b *event.Batch, data []byte, now int64) {
-	d.forget()
-	used := blank(data)
-	used += d.decode(b, data[used:], now)
-	d.unfinished(data[used:])
+		return out.Emit(ctx, b)
+	})
 }

@@ -25,9 +25,15 @@ var engineOptions = []string{
 // (those that are required, at least) opens nothing and starts nothing.
 func Definition(t *testing.T, d *plugin.Def, keysAndValues ...string) {
 	t.Helper()
+	DefinitionIn(t, d, func(*plugin.Env) {}, keysAndValues...)
+}
+
+// DefinitionIn is Definition with a changed environment.
+func DefinitionIn(t *testing.T, d *plugin.Def, change func(*plugin.Env), keysAndValues ...string) {
+	t.Helper()
 	t.Run("description", func(t *testing.T) { description(t, d) })
 	t.Run("options", func(t *testing.T) { options(t, d) })
-	t.Run("new opens nothing", func(t *testing.T) { newOpensNothing(t, d, keysAndValues) })
+	t.Run("new opens nothing", func(t *testing.T) { newOpensNothing(t, d, change, keysAndValues) })
 }
 
 func description(t *testing.T, d *plugin.Def) {
@@ -88,9 +94,10 @@ func options(t *testing.T, d *plugin.Def) {
 	}
 }
 
-func newOpensNothing(t *testing.T, d *plugin.Def, keysAndValues []string) {
-	files, goroutines := openFiles(t), runtime.NumGoroutine()
+func newOpensNothing(t *testing.T, d *plugin.Def, change func(*plugin.Env), keysAndValues []string) {
 	env := Env(t)
+	change(env)
+	files, goroutines := openFiles(t), runtime.NumGoroutine()
 	cfg, problems := decode(d, Props(keysAndValues...))
 	if err := problems.Err(); err != nil {
 		t.Fatalf("options %q: %v", keysAndValues, err)
