@@ -60,7 +60,7 @@ It ends with 1 if there are errors, with --strict also if there are warnings.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "the file, as with the root command")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "the `FILE`, as with the root command")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as a JSON array")
 	cmd.Flags().BoolVar(&strict, "strict", false, "count warnings as errors")
 	return cmd
@@ -173,6 +173,6 @@ func (p *program) convertCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this file instead of standard output")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "write to this `FILE` instead of standard output")
 	return cmd
 }
