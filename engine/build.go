@@ -239,8 +239,7 @@ func (b *builder) filter(inst *config.Instance) {
 		b.fail(plugin.KindFilter, inst, err)
 		return
 	}
-	b.engine.filters = append(b.engine.filters, &step{id: env.ID, plugin: def.Name, filter: f, pattern: pat, log: env.Log, env: env})
-	b.engine.emitters = append(b.engine.emitters, emitter)
+	b.engine.filters = append(b.engine.filters, &step{id: env.ID, plugin: def.Name, filter: f, pattern: pat, log: env.Log, env: env, emitter: emitter})
 }
 
 // emitter makes the source through which a filter's own events enter. Its
@@ -259,6 +258,7 @@ func (b *builder) emitter(env *plugin.Env) *source {
 		})
 		return s
 	}
+	b.engine.emitters = append(b.engine.emitters, s)
 	return s
 }
 
@@ -312,13 +312,13 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 		}
 		env.ID = fmt.Sprintf("%s.processor.%d.%s", owner, i, p.Name)
 		env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
-		b.engine.emitters = append(b.engine.emitters, b.emitter(env))
+		emitter := b.emitter(env)
 		f, err := pc.(plugin.FilterConfig).New(env)
 		if err != nil {
 			b.fail(kind, own, err)
 			continue
 		}
-		st := &step{id: env.ID, plugin: def.Name, filter: f, log: env.Log, env: env}
+		st := &step{id: env.ID, plugin: def.Name, filter: f, log: env.Log, env: env, emitter: emitter}
 		if p.Condition != nil {
 			if st.condition, err = newCondition(p.Condition); err != nil {
 				b.fail(kind, own, err)

@@ -97,11 +97,10 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 	defer stopPull()
 	defer stopPush()
 	defer stopHold()
-	for i, f := range e.filters {
+	for _, f := range e.allSteps() {
 		if r, ok := f.filter.(plugin.Runner); ok {
-			out := e.emitters[i]
 			holding.Go(func() {
-				if err := protect(func() error { return r.Run(holdCtx, out) }); err != nil && holdCtx.Err() == nil {
+				if err := protect(func() error { return r.Run(holdCtx, f.emitter) }); err != nil && holdCtx.Err() == nil {
 					f.log.Error("the filter's flusher failed", "error", err)
 				}
 			})

@@ -98,7 +98,6 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 	}
 	if len(p.sinks) == 0 {
 		s.unrouted.Add(uint64(len(b.Events)))
-		s.log.Debug("no output matches the tag; its records are dropped", "tag", b.Tag)
 		b.Free()
 		return nil
 	}
@@ -140,6 +139,9 @@ func (s *source) plan(tag string) *plan {
 		return p.(*plan)
 	}
 	p := s.engine.route(tag)
+	if len(p.sinks) == 0 {
+		s.log.Info("no output matches the tag; its records are dropped", "tag", tag)
+	}
 	if s.known.Add(1) > maxPlans {
 		s.plans.Clear()
 		s.known.Store(1)

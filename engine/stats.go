@@ -64,7 +64,7 @@ func (m *metrics) input(s *source) {
 	m.gauge("fluentbit_input_storage_memory_bytes", "Memory bytes used by the chunks.", float64(s.memory.bytes()), name)
 	m.gauge("fluentbit_input_storage_overlimit", "Is the input memory usage overlimit?", flag(s.memory.full()), name)
 	m.gauge("kagari_input_memory_limit_bytes", "Limit of fluentbit_input_storage_memory_bytes, 0 for none.", float64(s.memory.limit), name)
-	m.counter("kagari_unrouted_records_total", "Records whose tag no output matches.", s.unrouted.Load(), name)
+	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", s.unrouted.Load(), name, plugin.Label{Name: "reason", Value: "no_output_matches"})
 	s.mu.Lock()
 	open := len(s.order)
 	s.mu.Unlock()

@@ -18,6 +18,7 @@ type step struct {
 	condition *condition // processors only, or nil
 	log       *slog.Logger
 	env       *plugin.Env
+	emitter   *source // where events that the filter makes enter
 
 	records, bytes, added, dropped, droppedBytes atomic.Uint64
 }
