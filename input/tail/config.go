@@ -121,7 +121,7 @@ func (c *Config) Fields() []option.Field {
 		option.Bool(&c.Multiline, "multiline", false, "Join lines to messages that begin with a line that parser_firstline matches."),
 		option.Seconds(&c.MultilineFlush, "multiline_flush", "4", "Time after which a joined message is complete even without a following one."),
 		option.String(&c.ParserFirstline, "parser_firstline", "", "Parser that matches the first line of a message."),
-		option.Prefixed("parser_", "Further parsers for joined messages: `parser_1`, `parser_2`, …", func(_, value string) error {
+		option.Prefixed("parser_", "Further parsers for joined messages: `parser_1`, `parser_2` and so on.", func(_, value string) error {
 			c.ParserN = append(c.ParserN, value)
 			return nil
 		}),

@@ -68,15 +68,21 @@ type dbChange struct {
 }
 
 // openDatabase opens or makes the database that the options name.
-func openDatabase(c *Config) (d *database, err error) {
-	defer func() {
-		if err != nil {
-			if strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked") {
-				err = fmt.Errorf("%w; another process is using it", err)
-			}
-			err = fmt.Errorf("open offsets database %q: %w", c.DB, err)
+func openDatabase(c *Config) (*database, error) {
+	d, err := connect(c)
+	if err == nil {
+		if err = d.prepare(c); err == nil {
+			return d, nil
 		}
-	}()
+		d.close()
+	}
+	if strings.Contains(err.Error(), "SQLITE_BUSY") || strings.Contains(err.Error(), "database is locked") {
+		err = fmt.Errorf("%w; another process is using it", err)
+	}
+	return nil, fmt.Errorf("open offsets database %q: %w", c.DB, err)
+}
+
+func connect(c *Config) (*database, error) {
 	path, err := filepath.Abs(c.DB)
 	if err != nil {
 		return nil, err
@@ -87,33 +93,32 @@ func openDatabase(c *Config) (d *database, err error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	d = &database{path: c.DB, db: db}
-	defer func() {
-		if err != nil {
-			d.close()
-		}
-	}()
+	return &database{path: c.DB, db: db, rows: map[uint64]dbRow{}}, nil
+}
+
+// prepare sets the options, makes the table or its newer columns, and reads it.
+func (d *database) prepare(c *Config) (err error) {
 	ctx := context.Background()
-	if d.conn, err = db.Conn(ctx); err != nil {
-		return nil, err
+	if d.conn, err = d.db.Conn(ctx); err != nil {
+		return err
 	}
-	pragmas := []string{createTable, "PRAGMA synchronous=" + syncMode(c.DBSync)}
+	statements := []string{createTable, "PRAGMA synchronous=" + syncMode(c.DBSync)}
 	if c.DBLocking {
-		pragmas = append(pragmas, "PRAGMA locking_mode=EXCLUSIVE")
+		statements = append(statements, "PRAGMA locking_mode=EXCLUSIVE")
 	}
-	pragmas = append(pragmas, "PRAGMA journal_mode="+c.DBJournalMode)
-	for _, p := range pragmas {
-		if _, err := d.conn.ExecContext(ctx, p); err != nil {
-			return nil, err
+	statements = append(statements, "PRAGMA journal_mode="+c.DBJournalMode)
+	for _, s := range statements {
+		if _, err := d.conn.ExecContext(ctx, s); err != nil {
+			return err
 		}
 	}
 	for _, column := range []string{"offset_marker", "offset_marker_size"} {
 		_, err := d.conn.ExecContext(ctx, "ALTER TABLE in_tail_files ADD COLUMN "+column+" INTEGER DEFAULT 0")
 		if err != nil && !strings.Contains(err.Error(), "duplicate column name") {
-			return nil, err
+			return err
 		}
 	}
-	return d, d.load(ctx)
+	return d.load(ctx)
 }
 
 // syncModes are the values of db.sync.
@@ -134,7 +139,6 @@ func (d *database) load(ctx context.Context) error {
 		return err
 	}
 	defer rows.Close()
-	d.rows = map[uint64]dbRow{}
 	for rows.Next() {
 		var r dbRow
 		var inode int64

@@ -22,8 +22,7 @@ func (k *keeper) look(f *file, now time.Time) {
 	}
 	if !f.removed && removed(st) {
 		f.removed = true
-		k.log.Debug("file was removed", "file", f.name, "inode", f.id.inode)
-		k.leaves(f, now)
+		k.lookName(f, now)
 	}
 	if k.cfg.IgnoreActiveOlder && f.left.IsZero() && k.tooOld(st, now) && k.finished(f) {
 		k.log.Debug("file is closed as it is older than ignore_older", "file", f.name)
@@ -46,12 +45,16 @@ func (k *keeper) lookName(f *file, now time.Time) {
 		return
 	}
 	old := f.name
-	k.in.rotated.Add(1)
 	k.leaves(f, now)
-	if name := currentName(f.f); name != "" {
-		k.rename(f, name)
+	if f.removed {
+		k.log.Debug("file was removed", "file", old, "inode", f.id.inode)
+	} else {
+		k.in.rotated.Add(1)
+		if name := currentName(f.f); name != "" {
+			k.rename(f, name)
+		}
+		k.log.Info("file was rotated", "file", old, "inode", f.id.inode, "to", f.name)
 	}
-	k.log.Info("file was rotated", "file", old, "inode", f.id.inode, "to", f.name)
 	if path, ok := k.wanted(filepath.Clean(old)); ok {
 		k.awaited[path] = now.Add(k.cfg.RefreshInterval)
 		k.probe(path, now)
@@ -60,12 +63,17 @@ func (k *keeper) lookName(f *file, now time.Time) {
 
 // leaves starts the time for which a file is still read that has lost its name.
 func (k *keeper) leaves(f *file, now time.Time) {
-	if f.left.IsZero() {
-		f.left, f.grown = now, now
-	}
-	// Its name tells nothing about it any more.
+	f.left, f.grown = now, now
+	// Notifications for the name are about another file from now on.
 	f.polled = true
 	k.watch.remove(f)
+	k.forgetName(f)
+}
+
+func (k *keeper) forgetName(f *file) {
+	if name := filepath.Clean(f.name); k.byName[name] == f {
+		delete(k.byName, name)
+	}
 }
 
 // rename notes that f is called name now, if its old name does not lead to it
@@ -74,9 +82,7 @@ func (k *keeper) rename(f *file, name string) {
 	if _, id, err := statID(f.name); err == nil && id == f.id {
 		return
 	}
-	if k.byName[filepath.Clean(f.name)] == f {
-		delete(k.byName, filepath.Clean(f.name))
-	}
+	k.forgetName(f)
 	f.name = name
 	k.byName[filepath.Clean(name)] = f
 	if k.db != nil {
@@ -158,9 +164,7 @@ func (k *keeper) drop(f *file, forget bool) {
 	f.f.Close()
 	k.in.closed.Add(1)
 	delete(k.files, f.id)
-	if name := filepath.Clean(f.name); k.byName[name] == f {
-		delete(k.byName, name)
-	}
+	k.forgetName(f)
 	k.log.Debug("file closed", "file", f.name, "inode", f.id.inode)
 	if k.db == nil {
 		return
