@@ -182,6 +182,9 @@ func (b *builder) input(inst *config.Instance) {
 	if def == nil || pc == nil {
 		return
 	}
+	if len(inst.Routes) > 0 {
+		b.problem(option.Error, inst.Routes[0].Pos, inst.Title(), "routes of an input are not part of this version; route by tag, with Match in the outputs")
+	}
 	s := b.source(env.ID, def.Name)
 	env.Tag, env.DefaultTag = common.Tag, env.ID
 	if common.Alias != "" {
