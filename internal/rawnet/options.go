@@ -21,6 +21,8 @@ type Options struct {
 
 	Parser           string
 	SourceAddressKey string
+
+	workers int
 }
 
 // The formats.
@@ -50,6 +52,8 @@ func (o *Options) PeerFields() []option.Field {
 			"Parser for the pieces of text, which sets the format none. Text that does not fit becomes the field log."),
 		option.String(&o.SourceAddressKey, "source_address_key", "",
 			"Key under which a record tells where it came from, such as tcp://10.0.0.7:51234. In the format none it needs a parser, as in Fluent Bit."),
+		option.Int(&o.workers, "workers", 1,
+			"Accepted for compatibility. Connections are served side by side without it."),
 	}
 }
 
