@@ -2,6 +2,7 @@ package netx
 
 import (
 	"context"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ func Bind(ctx context.Context, conn net.Conn) (stop func() bool) {
 type timedConn struct {
 	net.Conn
 	read, write half
+	piece       int // of a write that shares one limit, in bytes
 }
 
 // half is one direction of a timedConn.
@@ -39,8 +41,13 @@ func withTimeout(conn net.Conn, read, write time.Duration) net.Conn {
 	if read <= 0 && write <= 0 {
 		return conn
 	}
+	piece := writePiece
+	if _, ok := conn.(net.PacketConn); ok && !isStream(conn) {
+		piece = math.MaxInt // a datagram is one write
+	}
 	return &timedConn{
 		Conn:  conn,
+		piece: piece,
 		read:  half{limit: read, set: conn.SetReadDeadline},
 		write: half{limit: write, set: conn.SetWriteDeadline},
 	}
@@ -67,6 +74,16 @@ func (h *half) setDeadline(t time.Time) error {
 	return h.set(t)
 }
 
+// isStream tells streams of unix sockets from their datagrams, which are of one
+// type.
+func isStream(conn net.Conn) bool {
+	switch conn.LocalAddr().Network() {
+	case "udp", "unixgram":
+		return false
+	}
+	return true
+}
+
 // NetConn returns the connection below, for looking at its socket.
 func (c *timedConn) NetConn() net.Conn { return c.Conn }
 
@@ -90,7 +107,7 @@ func (c *timedConn) Write(p []byte) (int, error) {
 		if err := c.write.arm(); err != nil {
 			return done, err
 		}
-		n, err := c.Conn.Write(p[done:min(len(p), done+writePiece)])
+		n, err := c.Conn.Write(p[done : min(len(p)-done, c.piece)+done])
 		done += n
 		if err != nil || done == len(p) {
 			return done, err

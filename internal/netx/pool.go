@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +16,11 @@ import (
 // is safe for concurrent use. Nothing runs in it but a timer while connections
 // are idle.
 type Pool struct {
+	// OneWay says of a protocol that the other side has nothing to say: what it
+	// says all the same is read and thrown away when a connection is used again.
+	// Set it before the first use.
+	OneWay bool
+
 	dial   func(ctx context.Context) (net.Conn, error)
 	client Client
 
@@ -71,6 +78,9 @@ func (p *Pool) Get(ctx context.Context) (*PoolConn, error) {
 		if c == nil {
 			break
 		}
+		if p.OneWay {
+			drain(c.Conn)
+		}
 		if time.Since(c.since) < p.client.KeepaliveIdle && c.Reader.Buffered() == 0 && alive(c.Conn) {
 			return c, nil
 		}
@@ -102,6 +112,45 @@ func (p *Pool) pop() (*PoolConn, error) {
 	p.idle[n-1] = nil
 	p.idle = p.idle[:n-1]
 	return c, nil
+}
+
+// Send calls f with a writer to a connection, for protocols without answers,
+// and gives the connection back. An error of a connection that served before,
+// which the other side may have closed at the same moment, makes it call f once
+// more with a new one. ctx ends writes that wait.
+func (p *Pool) Send(ctx context.Context, f func(w io.Writer) error) error {
+	c, err := p.Get(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Reused() {
+		if err = p.send(ctx, c, f); err == nil || ctx.Err() != nil || !isBroken(err) {
+			return err
+		}
+		if c, err = p.New(ctx); err != nil {
+			return err
+		}
+	}
+	return p.send(ctx, c, f)
+}
+
+func (p *Pool) send(ctx context.Context, c *PoolConn, f func(w io.Writer) error) error {
+	stop := Bind(ctx, c)
+	err := f(c)
+	if !stop() && err != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil || ctx.Err() != nil {
+		_ = c.Close()
+		return err
+	}
+	p.Put(c)
+	return nil
+}
+
+// isBroken tells whether an error says that the other side is gone.
+func isBroken(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }
 
 // Put gives a connection back on which nothing is under way; one that failed
@@ -182,6 +231,20 @@ func alive(conn net.Conn) bool {
 	n, err := conn.Read(one[:])
 	var ne net.Error
 	return n == 0 && errors.As(err, &ne) && ne.Timeout() && conn.SetReadDeadline(time.Time{}) == nil
+}
+
+// drain reads what there is, within reason, and throws it away.
+func drain(conn net.Conn) {
+	var buf [4 << 10]byte
+	for range 64 {
+		if peek(conn) != peekUnknown || conn.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+			break
+		}
+		if n, _ := conn.Read(buf[:]); n == 0 {
+			break
+		}
+	}
+	_ = conn.SetReadDeadline(time.Time{})
 }
 
 // What peek found out about a socket.
