@@ -107,7 +107,7 @@ func (c *checker) charWidth(n *node) (int, error) {
 			w = addWidth(w, sw)
 		}
 		return w, nil
-	case nodeAlternate:
+	case nodeAlternate, nodeCondition:
 		w, err := c.charWidth(n.subs[0])
 		for _, s := range n.subs[1:] {
 			sw, e := c.charWidth(s)
@@ -127,7 +127,7 @@ func (c *checker) charWidth(n *node) (int, error) {
 			return 0, errVariableWidth
 		}
 		return c.charWidth(c.groups[n.group].subs[0])
-	case nodeGroup, nodeOption:
+	case nodeGroup, nodeOption, nodeAtomic:
 		return c.charWidth(n.subs[0])
 	}
 	return 0, errVariableWidth

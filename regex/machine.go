@@ -337,6 +337,10 @@ func (plan *searchPlan) candidate(s []byte, pos int) int {
 				return -1
 			}
 			pos += i
+		case plan.heads != nil:
+			if pos = plan.head(s, pos); pos < 0 {
+				return -1
+			}
 		case f == nil:
 			return pos
 		case f.hasOnly:
@@ -357,6 +361,17 @@ func (plan *searchPlan) candidate(s []byte, pos int) int {
 			return pos
 		}
 		pos++
+	}
+	return -1
+}
+
+// head is the first position from pos on where what is known of the first bytes of a match holds, or -1.
+func (plan *searchPlan) head(s []byte, pos int) int {
+	first, second := plan.heads[0], plan.heads[1]
+	for last := len(s) - len(plan.heads); pos <= last; pos++ {
+		if first[s[pos]] && second[s[pos+1]] && (len(plan.heads) == 2 || plan.heads[2][s[pos+2]]) {
+			return pos
+		}
 	}
 	return -1
 }

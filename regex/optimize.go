@@ -39,7 +39,7 @@ func (p *program) optimize() {
 // targets calls visit for every jump target of in.
 func (in *instruction) targets(visit func(t *int32)) {
 	switch in.op {
-	case opJump, opCondition, opCall, opUntil:
+	case opJump, opCondition, opCall, opUntil, opSpan:
 		visit(&in.x)
 	case opSplit, opCountCheck:
 		visit(&in.x)
@@ -129,12 +129,12 @@ func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
 		case opSet:
 			f.addSet(in.set)
 			return
-		case opRun, opRunLazy, opCaptureRun, opUntil:
+		case opRun, opRunLazy, opCaptureRun, opUntil, opSpan:
 			f.addSet(in.set)
 			if in.low > 0 {
 				return
 			}
-			if in.op == opUntil {
+			if in.op == opUntil || in.op == opSpan {
 				next.pc = int(in.x)
 				if in.bits&instSkip != 0 {
 					next.pc--
@@ -221,14 +221,25 @@ func (p *program) fuse() {
 		default:
 			continue
 		}
-		if in.bits&instPossessive != 0 && in.bits&instByteRun != 0 && in.set.hasExcept && in.low <= 1 && in.high == unbounded {
+		if in.bits&instPossessive == 0 || in.bits&instByteRun == 0 {
+			continue
+		}
+		follows := &p.code[next]
+		if in.set.hasExcept && in.low <= 1 && in.high == unbounded {
 			in.op, in.b = opUntil, in.set.except
-			if p.code[next].op == opByte && p.code[next].b == in.b {
+			if follows.op == opByte && follows.b == in.b {
 				next++
 				in.bits |= instSkip
 			}
-			in.x = int32(next)
+		} else {
+			in.op = opSpan
+			if follows.op == opByte {
+				next++
+				in.b = follows.b
+				in.bits |= instSkip
+			}
 		}
+		in.x = int32(next)
 	}
 }
 

@@ -7,6 +7,8 @@ type searchPlan struct {
 	prefix []byte
 	// first is what a match can start with, or nil.
 	first *follow
+	// heads says what the first bytes of a match can be, if more than one is known.
+	heads []*[256]bool
 	// need is a text that every match contains, if looking for it first pays.
 	need []byte
 	// run is the set that a match starts with a run of. Where that fails,
@@ -47,7 +49,7 @@ func planSearch(p *program, c *checker, root *node) searchPlan {
 		plan.prefix = []byte{in.b}
 	case opLiteral:
 		plan.prefix = []byte(in.lit)
-	case opRun, opRunLazy, opCaptureRun, opUntil:
+	case opRun, opRunLazy, opCaptureRun, opUntil, opSpan:
 		if in.high == unbounded && !p.hasRefs && !(atomic && in.op == opRunLazy) && !p.jumpsTo(pc+1) {
 			plan.run = in.set
 		}
@@ -55,8 +57,76 @@ func planSearch(p *program, c *checker, root *node) searchPlan {
 	plan.first = p.follow(0).filter()
 	if plan.prefix == nil {
 		plan.need = requiredLiteral(root)
+		if heads, _ := headSets(root, maxHeads); len(heads) > 1 {
+			plan.heads = heads
+		}
 	}
 	return plan
+}
+
+// maxHeads is the number of bytes looked at before a match is tried.
+const maxHeads = 3
+
+// headSets returns what the first bytes of what n matches can be, at most limit of them.
+// whole says that these are all the bytes there are.
+func headSets(n *node, limit int) (heads []*[256]bool, whole bool) {
+	switch n.kind {
+	case nodeEmpty, nodeAssert, nodeLook:
+		return nil, true
+	case nodeLiteral:
+		for _, b := range n.lit[:min(len(n.lit), limit)] {
+			head := new([256]bool)
+			head[b] = true
+			heads = append(heads, head)
+		}
+		return heads, len(n.lit) <= limit
+	case nodeSet:
+		set := newByteSet(n.set)
+		return []*[256]bool{&set.first}, set.ascii
+	case nodeConcat:
+		for _, s := range n.subs {
+			if len(heads) == limit {
+				return heads, false
+			}
+			more, whole := headSets(s, limit-len(heads))
+			if heads = append(heads, more...); !whole {
+				return heads, false
+			}
+		}
+		return heads, true
+	case nodeGroup, nodeOption, nodeAtomic:
+		return headSets(n.subs[0], limit)
+	case nodeRepeat:
+		if n.low == 0 {
+			return nil, false
+		}
+		once, whole := headSets(n.subs[0], limit)
+		heads = once
+		for i := 1; whole && i < n.low && len(heads) < limit; i++ {
+			heads = append(heads[:len(heads):len(heads)], once[:min(len(once), limit-len(heads))]...)
+		}
+		return heads, whole && n.high == n.low && len(heads) == len(once)*n.low
+	case nodeAlternate:
+		return headsOfBranches(n.subs, limit)
+	}
+	return nil, false
+}
+
+func headsOfBranches(branches []*node, limit int) (heads []*[256]bool, whole bool) {
+	heads, whole = headSets(branches[0], limit)
+	for _, b := range branches[1:] {
+		more, all := headSets(b, limit)
+		whole = whole && all && len(more) == len(heads)
+		heads = heads[:min(len(heads), len(more))]
+		for i, h := range heads {
+			both := *h
+			for b, in := range more[i] {
+				both[b] = both[b] || in
+			}
+			heads[i] = &both
+		}
+	}
+	return heads, whole
 }
 
 // jumpsTo reports whether some instruction jumps to one before limit.

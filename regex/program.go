@@ -42,6 +42,7 @@ const (
 	opCountUp    // one more round
 	opCaptureRun // opOpen, opRun and opClose in one
 	opUntil      // a possessive opRun of everything but b, then to x; captured as group n if that is not 0
+	opSpan       // a possessive opRun of an instByteRun set, then to x; captured as group n if that is not 0
 )
 
 // Flags of an instruction.
@@ -53,7 +54,7 @@ const (
 	instCaptures               // opLoopOpen, opLoopClose: groups set in the round count as progress
 	instByteRun                // opRun: the members are found byte by byte
 	instSure                   // opOpen: every match sets the group, so setting it need not be undone
-	instSkip                   // opUntil: b must be there and is skipped
+	instSkip                   // opUntil, opSpan: b must follow and is skipped
 )
 
 // An instruction is kept small, since a program should stay in the first-level cache.

@@ -119,6 +119,39 @@ func (p *program) run(m *machine, s []byte, caps []int, pos, searchStart int) st
 			pc = int(in.x)
 			continue
 
+		case opSpan:
+			rest := s[pos:]
+			if int(in.high) < len(rest) {
+				rest = rest[:in.high]
+			}
+			n := len(rest)
+			members := &in.set.first
+			for i, b := range rest {
+				if !members[b] {
+					n = i
+					break
+				}
+			}
+			if n < int(in.low) {
+				break
+			}
+			m.steps -= n >> 5
+			if in.n > 0 {
+				if len(st) > 0 && in.bits&instSure == 0 {
+					st = append(st, frame{about(frameGroup, in.n), int32(pos), int32(caps[2*in.n]), int32(caps[2*in.n+1])})
+				}
+				caps[2*in.n], caps[2*in.n+1] = pos, pos+n
+			}
+			pos += n
+			if in.bits&instSkip != 0 {
+				if pos == len(s) || s[pos] != in.b {
+					break
+				}
+				pos++
+			}
+			pc = int(in.x)
+			continue
+
 		case opRunLazy:
 			if m.stride > 0 && in.enter > 0 && m.tried(in.enter, pos) {
 				break
