@@ -8,11 +8,16 @@ import (
 	"github.com/kagarilog/kagari/input/exec"
 	inforward "github.com/kagarilog/kagari/input/forward"
 	"github.com/kagarilog/kagari/input/head"
+	"github.com/kagarilog/kagari/input/health"
+	inhttp "github.com/kagarilog/kagari/input/http"
 	"github.com/kagarilog/kagari/input/mem"
 	"github.com/kagarilog/kagari/input/netif"
 	"github.com/kagarilog/kagari/input/proc"
 	"github.com/kagarilog/kagari/input/random"
+	insyslog "github.com/kagarilog/kagari/input/syslog"
 	"github.com/kagarilog/kagari/input/tail"
+	intcp "github.com/kagarilog/kagari/input/tcp"
+	inudp "github.com/kagarilog/kagari/input/udp"
 	"github.com/kagarilog/kagari/output/counter"
 	"github.com/kagarilog/kagari/output/exit"
 	"github.com/kagarilog/kagari/output/file"
@@ -20,6 +25,10 @@ import (
 	outforward "github.com/kagarilog/kagari/output/forward"
 	outhttp "github.com/kagarilog/kagari/output/http"
 	"github.com/kagarilog/kagari/output/null"
+	outstdout "github.com/kagarilog/kagari/output/stdout"
+	outsyslog "github.com/kagarilog/kagari/output/syslog"
+	outtcp "github.com/kagarilog/kagari/output/tcp"
+	outudp "github.com/kagarilog/kagari/output/udp"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -28,22 +37,31 @@ func Registry() *plugin.Registry {
 	return plugin.NewRegistry(
 		tail.Def(),
 		inforward.Def(),
+		inhttp.Def(),
+		intcp.Def(),
+		inudp.Def(),
+		insyslog.Def(),
 		dummy.Def(),
 		exec.Def(),
 		head.Def(),
 		random.Def(),
+		health.Def(),
 		proc.Def(),
 		cpu.Def(),
 		mem.Def(),
 		disk.Def(),
 		netif.Def(),
 
+		outstdout.Def(),
 		file.Def(),
 		null.Def(),
 		counter.Def(),
 		flowcounter.Def(),
 		outforward.Def(),
 		outhttp.Def(),
+		outtcp.Def(),
+		outudp.Def(),
+		outsyslog.Def(),
 		exit.Def(),
 	)
 }
