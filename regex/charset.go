@@ -196,6 +196,7 @@ type byteSet struct {
 	class [256]uint8
 	// first is the same for who only wants to know whether a member may start with the byte.
 	first [256]bool
+	mask  byteMask
 	// ranges holds the members that are not ASCII, for bytes of class needsDecoding.
 	ranges charset
 	// ascii says that every member is one ASCII byte.
@@ -239,6 +240,11 @@ func newByteSet(c charset) *byteSet {
 	default:
 		s.decodes = true
 		s.markLeads()
+	}
+	for b, in := range s.first {
+		if in {
+			s.mask.add(byte(b))
+		}
 	}
 	return s
 }

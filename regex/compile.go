@@ -11,12 +11,13 @@ type compiler struct {
 	entry    []int32 // the code of group i for calls, or -1
 	calls    []int   // instructions whose target is still a group number
 	unsure   int     // the number of nodes around that can leave out what is in them
+	sets     map[*charRange]*byteSet
 }
 
 // compile builds the program for root. Without captures it only tells whether there is a match;
 // that is not possible if groups influence the match.
 func compile(c *checker, root *node, captures bool) *program {
-	comp := &compiler{checker: c, captures: captures, entry: make([]int32, len(c.names))}
+	comp := &compiler{checker: c, captures: captures, entry: make([]int32, len(c.names)), sets: map[*charRange]*byteSet{}}
 	comp.prog = &program{numGroups: len(c.names) - 1, recursive: c.recursive}
 	root.walk(func(n *node) bool {
 		switch n.kind {
@@ -128,7 +129,15 @@ func (c *compiler) emitSet(set charset) {
 		c.op(instruction{op: opFail})
 		return
 	}
-	c.op(instruction{op: opSet, set: newByteSet(set)})
+	c.op(instruction{op: opSet, set: c.byteSet(set)})
+}
+
+// byteSet prepares a set, which is not empty, once for all the places that share it.
+func (c *compiler) byteSet(set charset) *byteSet {
+	if c.sets[&set[0]] == nil {
+		c.sets[&set[0]] = newByteSet(set)
+	}
+	return c.sets[&set[0]]
 }
 
 func (c *compiler) emitAlternate(n *node) {
@@ -270,7 +279,7 @@ func (c *compiler) emitRun(n *node, set charset, bits uint8) {
 		}
 		return
 	}
-	in := instruction{op: opRun, bits: bits, set: newByteSet(set), low: int32(n.low), high: bound(n.high)}
+	in := instruction{op: opRun, bits: bits, set: c.byteSet(set), low: int32(n.low), high: bound(n.high)}
 	if !n.greedy && n.low != n.high {
 		in.op = opRunLazy
 	}

@@ -6,6 +6,7 @@ const followBudget = 256
 // optimize finds out where the machine can do without ways back.
 func (p *program) optimize() {
 	p.threadJumps()
+	ask := newFollower(p)
 	for i := range p.code {
 		in := &p.code[i]
 		switch in.op {
@@ -16,20 +17,21 @@ func (p *program) optimize() {
 			if in.bits&instPossessive != 0 {
 				continue
 			}
-			f := p.follow(i + 1)
-			if !f.any && !f.meets(in.set) {
+			next := ask.follow(i + 1)
+			if !next.any && !next.meets(in.set) {
 				in.bits |= instPossessive
 				continue
 			}
-			in.next = f.filter()
+			in.next = next.filter()
 		case opRunLazy:
-			f := p.follow(i + 1)
-			if in.next = f.filter(); in.next != nil && !f.meets(in.set) {
+			next := ask.follow(i + 1)
+			if in.next = next.filter(); in.next != nil && !next.meets(in.set) {
 				in.op, in.next = opRun, nil
 				in.bits |= instPossessive
 			}
 		case opSplit:
-			in.next, in.other = p.follow(int(in.x)).filter(), p.follow(int(in.y)).filter()
+			next, other := ask.follow(int(in.x)), ask.follow(int(in.y))
+			in.next, in.other = next.filter(), other.filter()
 		}
 	}
 	p.fuse()
@@ -60,26 +62,37 @@ func (p *program) threadJumps() {
 	}
 }
 
-// meets reports whether a member of set can start where f begins.
-func (f *follow) meets(set *byteSet) bool {
-	for b := range f.bytes {
-		if f.bytes[b] && set.first[b] {
+// An outlook is what can come at a place of a program.
+type outlook struct {
+	bytes byteMask
+	end   bool // the end of the text
+	// accept says that the program, or a part that allows no way back into it, can succeed there.
+	accept bool
+	// any says that nothing is known.
+	any bool
+}
+
+// meets reports whether a member of set can start what comes.
+func (o *outlook) meets(set *byteSet) bool {
+	for i, m := range o.bytes {
+		if m&set.mask[i] != 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// filter returns f if it rules anything out, completed for use, else nil.
-func (f *follow) filter() *follow {
-	if f.any || f.accept {
+// filter returns what o rules out in a form quick to ask, or nil if it rules nothing out.
+func (o *outlook) filter() *follow {
+	if o.any || o.accept {
 		return nil
 	}
+	f := &follow{end: o.end}
 	n := 0
 	for b := range f.bytes {
-		if f.bytes[b] {
+		if o.bytes.has(byte(b)) {
 			n++
-			f.only = byte(b)
+			f.bytes[b], f.only = true, byte(b)
 			f.inside = f.inside || b >= 0x80 && b < 0xC0
 		}
 	}
@@ -94,43 +107,70 @@ type place struct {
 	cond  bool // a condition on the position had to hold on the way
 }
 
-// follow works out what can come at pc.
-func (p *program) follow(pc int) *follow {
-	f := &follow{}
-	seen := make(map[place]bool)
-	p.addFollow(f, place{pc: pc}, seen)
-	return f
+// maxFollowDepth is the depth of atomic groups and look-aheads up to which follow looks.
+const maxFollowDepth = 3
+
+// A follower works out what can come at places of a program.
+type follower struct {
+	*program
+	seen  []uint32 // by place: the number of the question that led there last
+	asked uint32
+	count int
 }
 
-func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
-	for !f.any {
-		if seen[at] {
+func newFollower(p *program) *follower {
+	return &follower{program: p, seen: make([]uint32, 2*(maxFollowDepth+1)*len(p.code))}
+}
+
+// follow works out what can come at pc.
+func (p *follower) follow(pc int) outlook {
+	var o outlook
+	p.asked++
+	p.count = 0
+	p.add(&o, place{pc: pc})
+	return o
+}
+
+// visited reports whether the present question led to a place before, and notes that it did.
+func (p *follower) visited(at place) bool {
+	i := 2 * (at.pc*(maxFollowDepth+1) + at.depth)
+	if at.cond {
+		i++
+	}
+	before := p.seen[i] == p.asked
+	p.seen[i] = p.asked
+	return before
+}
+
+func (p *follower) add(o *outlook, at place) {
+	for !o.any {
+		p.count++
+		if at.depth > maxFollowDepth || p.count > followBudget {
+			o.any = true
 			return
 		}
-		seen[at] = true
-		if len(seen) > followBudget {
-			f.any = true
+		if p.visited(at) {
 			return
 		}
 		in := &p.code[at.pc]
 		next := place{at.pc + 1, at.depth, at.cond}
 		switch in.op {
 		case opMatch:
-			f.endHere(at)
+			o.endHere(at)
 			return
 		case opFail:
 			return
 		case opByte:
-			f.bytes[in.b] = true
+			o.bytes.add(in.b)
 			return
 		case opLiteral:
-			f.bytes[in.lit[0]] = true
+			o.bytes.add(in.lit[0])
 			return
 		case opSet:
-			f.addSet(in.set)
+			o.addSet(in.set)
 			return
 		case opRun, opRunLazy, opCaptureRun, opUntil, opSpan:
-			f.addSet(in.set)
+			o.addSet(in.set)
 			if in.low > 0 {
 				return
 			}
@@ -143,18 +183,19 @@ func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
 		case opJump:
 			next.pc = int(in.x)
 		case opSplit, opCountCheck:
-			p.addFollow(f, place{int(in.x), at.depth, at.cond}, seen)
+			p.add(o, place{int(in.x), at.depth, at.cond})
 			next.pc = int(in.y)
 		case opLoopClose:
-			p.addFollow(f, place{int(in.y), at.depth, at.cond}, seen)
+			p.add(o, place{int(in.y), at.depth, at.cond})
 		case opCondition:
-			p.addFollow(f, place{int(in.x), at.depth, true}, seen)
+			p.add(o, place{int(in.x), at.depth, true})
 			next.cond = true
 		case opEndText:
-			f.end = true
+			o.end = true
 			return
 		case opEndLine, opEndTextOrLine:
-			f.bytes['\n'], f.end = true, true
+			o.bytes.add('\n')
+			o.end = true
 			return
 		case opBeginText, opBeginLine, opSearchStart, opBoundary:
 			next.cond = true
@@ -162,7 +203,7 @@ func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
 			next.depth++
 		case opAtomicEnd, opLookEnd:
 			if at.depth == 0 {
-				f.endHere(at)
+				o.endHere(at)
 				return
 			}
 			next.depth--
@@ -170,12 +211,12 @@ func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
 		case opNotLook, opBehind, opNotBehind:
 			next.pc, next.cond = int(in.y), true
 		case opNotLookEnd:
-			f.endHere(at)
+			o.endHere(at)
 			return
 		case opCall:
 			next.pc = int(in.x)
 		case opBackref, opReturn:
-			f.any = true
+			o.any = true
 			return
 		}
 		at = next
@@ -183,17 +224,17 @@ func (p *program) addFollow(f *follow, at place, seen map[place]bool) {
 }
 
 // endHere notes that the program can succeed at a place without matching more.
-func (f *follow) endHere(at place) {
+func (o *outlook) endHere(at place) {
 	if at.cond || at.depth > 0 {
-		f.any = true
+		o.any = true
 		return
 	}
-	f.accept = true
+	o.accept = true
 }
 
-func (f *follow) addSet(set *byteSet) {
-	for b := range set.first {
-		f.bytes[b] = f.bytes[b] || set.first[b]
+func (o *outlook) addSet(set *byteSet) {
+	for i, m := range set.mask {
+		o.bytes[i] |= m
 	}
 }
 

@@ -36,11 +36,14 @@ type parser struct {
 	byName     map[string][]int // the groups of a name, in order
 	numNamed   int
 	callsWhole bool // \g<0> occurs
+
+	sets    map[string]charset // the classes and properties used so far, which take long to build
+	cluster *node              // \X, if used
 }
 
 // parse reads src, whose errors have offsets in src.
 func parse(src []byte, f flags) (*parser, *node, error) {
-	p := &parser{src: src, flags: f | flagASCII, names: []string{""}, byName: map[string][]int{}}
+	p := &parser{src: src, flags: f | flagASCII, names: []string{""}, byName: map[string][]int{}, sets: map[string]charset{}}
 	root, err := p.alternatives(false)
 	if err != nil {
 		return nil, nil, err

@@ -48,7 +48,10 @@ func (p *parser) escape() (*node, error) {
 		return lineBreak(start), nil
 	case 'X':
 		p.pos++
-		return graphemeCluster(start), nil
+		if p.cluster == nil {
+			p.cluster = graphemeCluster(start)
+		}
+		return p.cluster, nil
 	case 'p', 'P':
 		p.pos++
 		if p.peek() != '{' {
@@ -59,7 +62,11 @@ func (p *parser) escape() (*node, error) {
 			return nil, err
 		}
 		if p.has(flagFold) {
-			prop = prop.fold(prop)
+			key := "fold:" + string(p.src[start:p.pos])
+			if _, ok := p.sets[key]; !ok {
+				p.sets[key] = prop.fold(prop)
+			}
+			prop = p.sets[key]
 		}
 		if not {
 			prop = prop.negate()
@@ -261,11 +268,12 @@ func (p *parser) property(not bool) (set charset, negate bool, err error) {
 		case '}':
 			name := string(p.src[from:p.pos])
 			p.pos++
-			set, ok := propertySet(name)
-			if !ok {
-				return nil, false, p.errorf(start, "invalid character property name {%s}", name)
+			if _, ok := p.sets[name]; !ok {
+				if p.sets[name], ok = propertySet(name); !ok {
+					return nil, false, p.errorf(start, "invalid character property name {%s}", name)
+				}
 			}
-			return set, not, nil
+			return p.sets[name], not, nil
 		case '(', ')', '{', '|':
 			return nil, false, p.errorf(start, "invalid character property name {%s}", p.src[from:p.pos])
 		}
@@ -308,7 +316,11 @@ func (p *parser) posix(name string, f flags) charset {
 	if p.has(f) {
 		return asciiClass(name)
 	}
-	return unicodeClass(name)
+	key := "[:" + name // no property has such a name
+	if _, ok := p.sets[key]; !ok {
+		p.sets[key] = unicodeClass(name)
+	}
+	return p.sets[key]
 }
 
 // lineBreak is \R, which is (?>\r\n|[\n-\r\u0085\u2028\u2029]).

@@ -54,7 +54,8 @@ func planSearch(p *program, c *checker, root *node) searchPlan {
 			plan.run = in.set
 		}
 	}
-	plan.first = p.follow(0).filter()
+	first := newFollower(p).follow(0)
+	plan.first = first.filter()
 	if plan.prefix == nil {
 		plan.need = requiredLiteral(root)
 		if heads, _ := headSets(root, maxHeads); len(heads) > 1 {

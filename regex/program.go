@@ -75,14 +75,16 @@ type instruction struct {
 	groups      []int32
 }
 
+// A byteMask is a set of bytes.
+type byteMask [4]uint64
+
+func (m *byteMask) add(b byte)      { m[b/64] |= 1 << (b % 64) }
+func (m *byteMask) has(b byte) bool { return m[b/64]&(1<<(b%64)) != 0 }
+
 // A follow is what can come next: the first bytes, or the end of the text.
 type follow struct {
 	bytes [256]bool
 	end   bool
-	// accept says that the program, or a part that allows no way back into it, can succeed here.
-	accept bool
-	// any says that nothing is known.
-	any bool
 	// only is the single byte in bytes if hasOnly, and nothing else is possible.
 	only    byte
 	hasOnly bool

@@ -195,3 +195,28 @@ func TestNoAllocations(t *testing.T) {
 	f(`(?:ab|a|b)*c`, strings.Repeat("ab", 200))
 	f(`.*error.*`, "an error occurred")
 }
+
+// A long pattern compiles to a program in proportion, however its parts are nested.
+func TestLongPatterns(t *testing.T) {
+	const size = 4096
+	repeat := func(s string) string { return strings.Repeat(s, size/len(s)) }
+	nest := func(before, after string) string {
+		n := size / len(before+after)
+		return strings.Repeat(before, n) + "x" + strings.Repeat(after, n)
+	}
+	for _, pattern := range []string{
+		repeat(`\X`), repeat(`[[:alpha:]]`), `(?i)` + repeat(`\p{L}`), repeat(`.*`), repeat(`a|`), repeat(`(?:.*a){9}`), "a" + repeat(`{2}`),
+		nest(`(`, `)*`), nest(`(?:a`, `){2}`), nest(`(?:a`, `|b)+`), nest(`(?:x?`, `){1,3}`), nest(`(?:x`, `){1000}`), nest(`(?=`, `)`), nest(`[`, `]`),
+		nest(`(?<=`, `)`), nest(`(?>`, `|)`), `(?<a>x)` + repeat(`\g<a>`),
+	} {
+		re, err := Compile(pattern)
+		if err != nil {
+			t.Errorf("%.20q…: %v", pattern, err)
+			continue
+		}
+		if n := len(re.full.code); n > 64*size {
+			t.Errorf("%.20q…: %d instructions", pattern, n)
+		}
+		re.MatchString("ax")
+	}
+}
