@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/internal/rawinput"
 )
 
 // framer finds messages in a stream. What it has looked at in an unfinished
@@ -67,7 +67,7 @@ func (fr *framer) splitCounted(buf []byte, f func(message []byte)) (used int, er
 		n, digits := 0, 0
 		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
 			if n = 10*n + int(rest[digits]-'0'); n > fr.limit {
-				return used, fmt.Errorf("%w: it has %s bytes or more", rawnet.ErrTooLong, rest[:digits+1])
+				return used, fmt.Errorf("%w: it has %s bytes or more", rawinput.ErrTooLong, rest[:digits+1])
 			}
 			digits++
 		}

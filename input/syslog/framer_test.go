@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/internal/rawinput"
 )
 
 // frame splits data that arrives in pieces of the given size.
@@ -48,8 +48,8 @@ func TestSplit(t *testing.T) {
 	f(true, "5x", nil, "", errLength)
 	f(true, " 5 x", nil, "", errLength)
 	f(true, "-5 x", nil, "", errLength)
-	f(true, "101 ", nil, "", rawnet.ErrTooLong)
-	f(true, "99999999999999999999999999", nil, "", rawnet.ErrTooLong)
+	f(true, "101 ", nil, "", rawinput.ErrTooLong)
+	f(true, "99999999999999999999999999", nil, "", rawinput.ErrTooLong)
 	f(true, strings.Repeat("0", 30)+" ", nil, "", errLength)
 }
 

@@ -20,7 +20,7 @@ import (
 
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/internal/netx"
-	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/internal/rawinput"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -43,7 +43,7 @@ func Def() *plugin.Def {
 // Config is the options of the input.
 type Config struct {
 	mode             string
-	port             rawnet.Port
+	port             rawinput.Port
 	path             string
 	permissions      fs.FileMode
 	format           string
@@ -79,7 +79,7 @@ func (c *Config) Fields() []option.Field {
 			"Where messages come from: a port (tcp, udp) or a unix socket with connections (unix_tcp) or datagrams (unix_udp)."),
 		option.String(&c.path, "path", "",
 			"Path of the unix socket. A socket that a dead process left behind is replaced."),
-		rawnet.Permissions(&c.permissions, "unix_perm", "0644",
+		rawinput.Permissions(&c.permissions, "unix_perm", "0644",
 			"Permissions of the unix socket's file as an octal number."),
 		option.String(&c.parser, "parser", "",
 			"Parser for the messages; by default syslog-rfc5424 in the modes tcp and udp and syslog-rfc3164-local in the others, which must be defined then. A message that does not fit is dropped and counted."),
@@ -129,7 +129,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, fmt.Errorf("find the parser for messages: %w", err)
 	}
 
-	in := &Input{rawnet.Endpoint{Options: c.server, Log: env.Log, Reject: env.Stats.Reject}}
+	in := &Input{rawinput.Endpoint{Options: c.server, Log: env.Log, Reject: env.Stats.Reject}}
 	if unix {
 		if c.path == "" {
 			return nil, fmt.Errorf("mode %s needs the option path", c.mode)
@@ -157,7 +157,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 }
 
 // Input listens.
-type Input struct{ rawnet.Endpoint }
+type Input struct{ rawinput.Endpoint }
 
 var (
 	_ plugin.Input   = (*Input)(nil)
@@ -183,10 +183,10 @@ type reader struct {
 }
 
 // stream emits the messages of a connection.
-func (r *reader) stream(ctx context.Context, conn net.Conn, out rawnet.Emitter) {
-	peer := rawnet.Peer(conn)
+func (r *reader) stream(ctx context.Context, conn net.Conn, out rawinput.Emitter) {
+	peer := rawinput.Peer(conn)
 	f := framer{counted: r.counted, limit: r.limit}
-	rest, err := rawnet.Pump(conn, r.limit, func(buf []byte) (used int, err error) {
+	rest, err := rawinput.Pump(conn, r.limit, func(buf []byte) (used int, err error) {
 		b := event.NewBatch(r.tag)
 		now := time.Now().UnixNano()
 		used, frameErr := f.split(buf, func(message []byte) { r.add(b, message, peer, now) })
@@ -201,7 +201,7 @@ func (r *reader) stream(ctx context.Context, conn net.Conn, out rawnet.Emitter) 
 		return
 	}
 	switch {
-	case errors.Is(err, rawnet.ErrTooLong):
+	case errors.Is(err, rawinput.ErrTooLong):
 		r.stats.Reject("message_too_long", 1)
 	case errors.Is(err, errLength):
 		r.stats.Reject("invalid_length", 1)
@@ -209,12 +209,12 @@ func (r *reader) stream(ctx context.Context, conn net.Conn, out rawnet.Emitter) 
 		r.stats.Reject("unfinished_message", 1)
 		r.log.Warn("an unfinished message is dropped", "peer", peer, "text", string(rest[:min(len(rest), 200)]))
 	}
-	rawnet.Report(r.log, peer, err)
+	rawinput.Report(r.log, peer, err)
 }
 
 // datagrams emits each datagram as one message.
-func (r *reader) datagrams(ctx context.Context, conn net.PacketConn, out rawnet.Emitter) error {
-	return rawnet.PumpDatagrams(ctx, conn, r.limit+1, func(data []byte, from netip.AddrPort, cut bool) error {
+func (r *reader) datagrams(ctx context.Context, conn net.PacketConn, out rawinput.Emitter) error {
+	return rawinput.PumpDatagrams(ctx, conn, r.limit+1, func(data []byte, from netip.AddrPort, cut bool) error {
 		if cut {
 			r.stats.Reject("datagram_cut", 1)
 			r.log.Warn("a message does not fit into the buffer; its end is lost", "bytes", len(data))
@@ -224,7 +224,7 @@ func (r *reader) datagrams(ctx context.Context, conn net.PacketConn, out rawnet.
 		}
 		peer := ""
 		if r.sourceKey != "" {
-			peer = rawnet.Source(from)
+			peer = rawinput.Source(from)
 		}
 		b := event.NewBatch(r.tag)
 		r.add(b, data, peer, time.Now().UnixNano())

@@ -8,7 +8,7 @@ import (
 	"io"
 
 	"github.com/kagarilog/kagari/internal/netx"
-	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/internal/rawinput"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -30,8 +30,8 @@ func Def() *plugin.Def {
 
 // Config is the options of the input.
 type Config struct {
-	port   rawnet.Port
-	data   rawnet.Options
+	port   rawinput.Port
+	data   rawinput.Options
 	server netx.Server
 }
 
@@ -49,21 +49,21 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.data.Reader(rawnet.Env{
+	r, err := c.data.Reader(rawinput.Env{
 		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
-		Parser: func(name string) (rawnet.Parser, error) { return env.Parser(name) },
+		Parser: func(name string) (rawinput.Parser, error) { return env.Parser(name) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Input{rawnet.Endpoint{
+	return &Input{rawinput.Endpoint{
 		Network: "udp", Address: address, Options: c.server,
 		Log: env.Log, Reject: env.Stats.Reject, Datagrams: r.Datagrams,
 	}}, nil
 }
 
 // Input listens.
-type Input struct{ rawnet.Endpoint }
+type Input struct{ rawinput.Endpoint }
 
 var (
 	_ plugin.Input   = (*Input)(nil)

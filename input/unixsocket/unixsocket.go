@@ -11,7 +11,7 @@ import (
 	"io/fs"
 
 	"github.com/kagarilog/kagari/internal/netx"
-	"github.com/kagarilog/kagari/internal/rawnet"
+	"github.com/kagarilog/kagari/internal/rawinput"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -36,7 +36,7 @@ type Config struct {
 	mode        string
 	path        string
 	permissions fs.FileMode
-	data        rawnet.Options
+	data        rawinput.Options
 	server      netx.Server
 	tls         netx.TLS
 }
@@ -54,7 +54,7 @@ func (c *Config) Fields() []option.Field {
 			"Whether the socket takes connections or datagrams. Other words count as STREAM, as in Fluent Bit.").WithLenient(),
 		option.String(&c.path, "socket_path", "",
 			"Path of the socket. A socket that a dead process left behind is replaced.").WithRequired(),
-		rawnet.Permissions(&c.permissions, "socket_permissions", "",
+		rawinput.Permissions(&c.permissions, "socket_permissions", "",
 			"Permissions of the socket's file as an octal number, such as 0660. Without it the umask decides."),
 	}
 	fields = append(fields, c.data.Fields()...)
@@ -67,14 +67,14 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.path == "" {
 		return nil, errors.New("option socket_path is empty")
 	}
-	r, err := c.data.Reader(rawnet.Env{
+	r, err := c.data.Reader(rawinput.Env{
 		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
-		Parser: func(name string) (rawnet.Parser, error) { return env.Parser(name) },
+		Parser: func(name string) (rawinput.Parser, error) { return env.Parser(name) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{rawnet.Endpoint{
+	in := &Input{rawinput.Endpoint{
 		Network: "unix", Address: c.path, Mode: c.permissions, Options: c.server,
 		Log: env.Log, Reject: env.Stats.Reject,
 	}}
@@ -90,7 +90,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 }
 
 // Input listens.
-type Input struct{ rawnet.Endpoint }
+type Input struct{ rawinput.Endpoint }
 
 var (
 	_ plugin.Input   = (*Input)(nil)

@@ -1,4 +1,4 @@
-package rawnet
+package rawinput
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func (r *Reader) Stream(ctx context.Context, conn net.Conn, out Emitter) {
 
 // take emits the complete messages of buf.
 func (d *decoder) take(ctx context.Context, buf []byte, out Emitter) (used int, err error) {
-	if d.seen == 0 {
+	if d.seen == 0 && d.values.seen == 0 {
 		used = blank(buf)
 	}
 	b := event.NewBatch(d.env.Tag)
@@ -57,7 +57,7 @@ func blank(buf []byte) int {
 
 // unfinished counts what is left of a source that has ended.
 func (d *decoder) unfinished(rest []byte) {
-	for len(rest) > 0 && separates(rest[0]) {
+	for len(rest) > 0 && Separates(rest[0]) {
 		rest = rest[1:]
 	}
 	if len(rest) == 0 {

@@ -1,4 +1,4 @@
-package rawnet
+package rawinput
 
 import (
 	"net"

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package rawnet
+package rawinput
 
 import "net"
 

@@ -1,4 +1,4 @@
-package rawnet
+package rawinput
 
 import (
 	"fmt"
@@ -68,7 +68,7 @@ func feed(d *decoder, data []byte, piece int) (records []string, left []byte) {
 		buf = append(buf, data[:n]...)
 		data = data[n:]
 		used := 0
-		if d.seen == 0 {
+		if d.seen == 0 && d.values.seen == 0 {
 			used = blank(buf)
 		}
 		used += d.decode(b, buf[used:], 1)
@@ -214,11 +214,11 @@ func TestWorkGrowsWithTheDataOnly(t *testing.T) {
 		data := []byte(text)
 		looked := 0
 		for end := 100; end < len(data); end += 100 {
-			before := d.try
+			before := d.values.try
 			if used := d.decode(b, data[:end], 1); used > 0 {
 				break
 			}
-			if d.try != before {
+			if d.values.try != before {
 				looked += end
 			}
 		}
