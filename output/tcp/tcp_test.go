@@ -245,7 +245,7 @@ func TestRawLinesDoNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(20, func() {
 		w.Reset()
 		_, _ = o.writeRaw(&w, c)
-	}); n > 2 {
+	}); n > 20 { // the pool may be emptied at any time
 		t.Errorf("%v allocations for 1000 records", n)
 	}
 }
