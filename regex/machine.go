@@ -235,7 +235,7 @@ func (p *program) search(s []byte, start int, prefix bool, caps []int) ([]int, b
 	m := getMachine(p, len(s))
 	var r status
 	if prefix {
-		r = p.run(m, s, caps[:n], start, start)
+		r = p.run(m, s, caps[:n], 0, start, start)
 	} else {
 		r = p.find(m, s, caps[:n], start)
 	}
@@ -269,9 +269,9 @@ func (p *program) find(m *machine, s []byte, caps []int, start int) status {
 		if start > 0 {
 			return noMatch
 		}
-		return p.run(m, s, caps, start, start)
+		return p.run(m, s, caps, 0, start, start)
 	case searchHere:
-		return p.run(m, s, caps, start, start)
+		return p.run(m, s, caps, 0, start, start)
 	case searchLineStart:
 		return p.findLine(m, s, caps, start)
 	}
@@ -282,7 +282,7 @@ func (p *program) find(m *machine, s []byte, caps []int, start int) status {
 		if pos = plan.candidate(s, pos); pos < 0 {
 			return noMatch
 		}
-		if r := p.run(m, s, caps, pos, start); r != noMatch {
+		if r := p.run(m, s, caps, 0, pos, start); r != noMatch {
 			return r
 		}
 		if len(s)-pos <= plan.minLen || pos == len(s) {
@@ -307,7 +307,7 @@ func (p *program) findLine(m *machine, s []byte, caps []int, start int) status {
 		pos = nextLine(s, start)
 	}
 	for pos >= 0 && len(s)-pos >= p.plan.minLen {
-		if r := p.run(m, s, caps, pos, start); r != noMatch {
+		if r := p.run(m, s, caps, p.plan.entry, pos, start); r != noMatch {
 			return r
 		}
 		if m.steps--; m.steps < 0 {

@@ -96,6 +96,9 @@ func (o *outlook) filter() *follow {
 			f.inside = f.inside || b >= 0x80 && b < 0xC0
 		}
 	}
+	if n == len(f.bytes) && f.end {
+		return nil
+	}
 	f.hasOnly = n == 1 && !f.end
 	return f
 }

@@ -3,6 +3,8 @@ package regex
 // A searchPlan says where in a text it is worth trying to match.
 type searchPlan struct {
 	where searchPlace
+	// entry is where the program starts if the position is known to be what where says.
+	entry int
 	// prefix is what every match starts with.
 	prefix []byte
 	// first is what a match can start with, or nil.
@@ -41,6 +43,9 @@ func planSearch(p *program, c *checker, root *node) searchPlan {
 		return plan
 	case opBeginLine:
 		plan.where = searchLineStart
+		if pc == 0 {
+			plan.entry = 1
+		}
 		return plan
 	case opSearchStart:
 		plan.where = searchHere

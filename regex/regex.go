@@ -126,9 +126,15 @@ func (re *Regexp) Names() []string { return slices.Clone(re.names) }
 
 // Match reports whether b contains a match.
 func (re *Regexp) Match(b []byte) bool {
-	var room [16]int
-	_, ok, _ := re.test.search(b, 0, false, room[:0])
+	ok, _ := re.TryMatch(b)
 	return ok
+}
+
+// TryMatch is Match for callers that count what was given up. The error is nil or ErrStepLimit.
+func (re *Regexp) TryMatch(b []byte) (bool, error) {
+	var room [16]int
+	_, ok, err := re.test.search(b, 0, false, room[:0])
+	return ok, err
 }
 
 // MatchString is Match for a string.

@@ -2,17 +2,17 @@ package regex
 
 import "bytes"
 
-// run tries to match at pos. On success caps holds pairs of offsets: the match and the groups, -1 if unset.
+// run tries to match at pos, from instruction pc on. On success caps holds pairs of offsets: the match and the groups, -1 if unset.
 // searchStart is where the search began, for \G.
 //
 // The machine keeps what it may have to come back to on a stack of its own,
 // so its Go stack does not grow with the text.
-func (p *program) run(m *machine, s []byte, caps []int, pos, searchStart int) status {
+func (p *program) run(m *machine, s []byte, caps []int, pc, pos, searchStart int) status {
 	for i := range caps {
 		caps[i] = -1
 	}
 	m.keep, m.callTop = int32(pos), -1
-	code, st, pc := p.code, m.stack[:0], 0
+	code, st := p.code, m.stack[:0]
 	for {
 		in := &code[pc]
 		switch in.op {
