@@ -5,7 +5,9 @@ import (
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
 	"github.com/kagarilog/kagari/input/dummy"
+	"github.com/kagarilog/kagari/input/emitter"
 	"github.com/kagarilog/kagari/input/exec"
+	"github.com/kagarilog/kagari/input/fluentbitmetrics"
 	inforward "github.com/kagarilog/kagari/input/forward"
 	"github.com/kagarilog/kagari/input/head"
 	"github.com/kagarilog/kagari/input/health"
@@ -14,10 +16,12 @@ import (
 	"github.com/kagarilog/kagari/input/netif"
 	"github.com/kagarilog/kagari/input/proc"
 	"github.com/kagarilog/kagari/input/random"
+	"github.com/kagarilog/kagari/input/stdin"
 	insyslog "github.com/kagarilog/kagari/input/syslog"
 	"github.com/kagarilog/kagari/input/tail"
 	intcp "github.com/kagarilog/kagari/input/tcp"
 	inudp "github.com/kagarilog/kagari/input/udp"
+	"github.com/kagarilog/kagari/input/unixsocket"
 	"github.com/kagarilog/kagari/output/counter"
 	"github.com/kagarilog/kagari/output/exit"
 	"github.com/kagarilog/kagari/output/file"
@@ -40,7 +44,9 @@ func Registry() *plugin.Registry {
 		inhttp.Def(),
 		intcp.Def(),
 		inudp.Def(),
+		unixsocket.Def(),
 		insyslog.Def(),
+		stdin.Def(),
 		dummy.Def(),
 		exec.Def(),
 		head.Def(),
@@ -51,6 +57,8 @@ func Registry() *plugin.Registry {
 		mem.Def(),
 		disk.Def(),
 		netif.Def(),
+		fluentbitmetrics.Def(),
+		emitter.Def(),
 
 		outstdout.Def(),
 		file.Def(),
