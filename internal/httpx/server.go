@@ -65,6 +65,19 @@ func (s *Server) Fields() []option.Field {
 	}
 }
 
+// Limits where an option is 0 or less; the first is Fluent Bit's.
+const (
+	defaultBufferMax = 10 << 20
+	defaultBodyMax   = 32 << 20
+)
+
+func limit(option, def int64) int64 {
+	if option <= 0 {
+		return def
+	}
+	return option
+}
+
 // ALPN is what to offer in the TLS handshake.
 func (s *Server) ALPN() []string {
 	if s.HTTP2 {
@@ -169,7 +182,7 @@ func (s *Server) WithBody(w http.ResponseWriter, r *http.Request, f func(ctx con
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		body = getBuffer()
 		defer putBuffer(body)
-		if err := Decode(body, raw.Bytes(), e, s.BodyMaxSize); err != nil {
+		if err := Decode(body, raw.Bytes(), e, limit(s.BodyMaxSize, defaultBodyMax)); err != nil {
 			return err
 		}
 	}
@@ -195,9 +208,10 @@ func Busy(cause error) error {
 // readBody reads the body as it was sent. Each read has the idle timeout and
 // all of them together the time that a slow but honest client needs.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst *bytes.Buffer) error {
-	if r.ContentLength > s.BufferMaxSize {
+	most := limit(s.BufferMaxSize, defaultBufferMax)
+	if r.ContentLength > most {
 		w.Header().Set("Connection", "close")
-		return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %d bytes", s.BufferMaxSize)
+		return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %d bytes", most)
 	}
 	idle := s.IdleTimeout
 	if idle <= 0 {
@@ -206,7 +220,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst *bytes.Buf
 	rc := http.NewResponseController(w)
 	start := time.Now()
 	// MaxBytesReader also tells the server to close the connection.
-	body := http.MaxBytesReader(w, r.Body, s.BufferMaxSize)
+	body := http.MaxBytesReader(w, r.Body, most)
 	if r.ContentLength > 0 {
 		dst.Grow(int(min(r.ContentLength+bytes.MinRead, 256<<10)))
 	}
@@ -228,7 +242,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst *bytes.Buf
 			_ = rc.SetWriteDeadline(time.Now().Add(s.busyTimeout() + answerTimeout))
 			return nil
 		case errors.As(err, &tooLarge):
-			return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %d bytes", s.BufferMaxSize)
+			return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %d bytes", most)
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return refuse(http.StatusRequestTimeout, "body_too_slow", "the body did not arrive in time")
 		}
