@@ -76,7 +76,7 @@ func getMachine(p *program, n int) *machine {
 	m.slots = m.slots[:p.numSlots]
 	m.steps = stepBase + stepsPerByte*n
 	m.memoAt = math.MinInt
-	if p.numMemo > 0 && n < math.MaxInt/64/(1<<16) && p.numMemo*(n+1) <= 64*maxMemoWords {
+	if p.numMemo > 0 && p.numMemo*(n+1) <= 64*maxMemoWords {
 		m.memoAt = m.steps - memoAfter*(n+64)
 	}
 	m.stride = 0

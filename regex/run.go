@@ -2,11 +2,13 @@ package regex
 
 import "bytes"
 
-// run tries to match at pos, from instruction pc on. On success caps holds pairs of offsets: the match and the groups, -1 if unset.
+// run tries to match at pos, from instruction pc on. On success caps holds pairs of offsets:
+// the match and the groups, -1 if unset.
 // searchStart is where the search began, for \G.
 //
 // The machine keeps what it may have to come back to on a stack of its own,
-// so its Go stack does not grow with the text.
+// so its Go stack does not grow with the text. Every loop of a program passes an opSplit, an opCountCheck or
+// an opCall, and these keep that stack within its limit.
 func (p *program) run(m *machine, s []byte, caps []int, pc, pos, searchStart int) status {
 	for i := range caps {
 		caps[i] = -1
@@ -180,6 +182,9 @@ func (p *program) run(m *machine, s []byte, caps []int, pc, pos, searchStart int
 			continue
 
 		case opSplit:
+			if len(st) >= maxFrames {
+				return m.giveUp(st)
+			}
 			if in.next != nil && !in.next.allows(s, pos) {
 				if in.other == nil || in.other.allows(s, pos) {
 					pc = int(in.y)
@@ -188,9 +193,6 @@ func (p *program) run(m *machine, s []byte, caps []int, pc, pos, searchStart int
 				break
 			}
 			if in.other == nil || in.other.allows(s, pos) {
-				if len(st) >= maxFrames {
-					return m.giveUp(st)
-				}
 				st = append(st, frame{frameWay, in.y, int32(pos), 0})
 			}
 			pc = int(in.x)
@@ -404,12 +406,12 @@ func (p *program) run(m *machine, s []byte, caps []int, pc, pos, searchStart int
 
 		case opCountCheck:
 			switch count := m.slots[in.n]; {
+			case len(st) >= maxFrames:
+				return m.giveUp(st)
 			case count < in.low:
 				pc = int(in.x)
 			case count >= in.high:
 				pc = int(in.y)
-			case len(st) >= maxFrames:
-				return m.giveUp(st)
 			case in.bits&instGreedy != 0:
 				st = append(st, frame{frameWay, in.y, int32(pos), 0})
 				pc = int(in.x)
