@@ -25,6 +25,8 @@ const (
 	// lingerFor is how long a connection that the peer has ended stays open for
 	// acknowledgements that are still to come.
 	lingerFor = time.Minute
+	// lastFor is how long what arrives after the end is still taken.
+	lastFor = 250 * time.Millisecond
 )
 
 // maxAckBacklog is how many bytes of acknowledgements may wait for a peer that
@@ -39,6 +41,7 @@ type conn struct {
 	ctx   context.Context
 	dec   decoder
 	limit time.Time // of the handshake; zero outside of it
+	last  time.Time // when to stop reading after the end; zero before it
 
 	mu      sync.Mutex
 	changed sync.Cond // of what follows
@@ -46,6 +49,7 @@ type conn struct {
 	spare   []byte    // the buffer that backlog is exchanged with
 	pending int       // deliveries under way
 	writing bool      // the writer runs
+	acks    bool      // the peer asks for acknowledgements
 	closed  bool
 }
 
@@ -149,8 +153,8 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	// The end of the context sets a deadline too, which may just have been undone.
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
+	if c.ctx.Err() != nil {
+		return c.readLast(p)
 	}
 	n, err := c.net.Read(p)
 	if n > 0 {
@@ -158,8 +162,11 @@ func (c *conn) Read(p []byte) (int, error) {
 		c.dec.in.idle = c.dec.in.idle && n < len(p)
 		return n, nil
 	}
+	if c.ctx.Err() != nil {
+		return c.readLast(p)
+	}
 	var ne net.Error
-	if err == nil || !errors.As(err, &ne) || !ne.Timeout() || c.ctx.Err() != nil || due.IsZero() || time.Now().Before(due) {
+	if err == nil || !errors.As(err, &ne) || !ne.Timeout() || due.IsZero() || time.Now().Before(due) {
 		return 0, err
 	}
 	switch {
@@ -169,6 +176,21 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, errStalled
 	}
 	return 0, errIdle
+}
+
+// readLast reads what had arrived when the context ended: a peer that asks for
+// no acknowledgement believes that it was taken. A peer that goes on sending is
+// cut off after lastFor; it learns that from its next write.
+func (c *conn) readLast(p []byte) (int, error) {
+	if c.last.IsZero() {
+		c.last = time.Now().Add(lastFor)
+	}
+	if time.Now().Before(c.last) {
+		if n := netx.ReadArrived(c.net, p); n > 0 {
+			return n, nil
+		}
+	}
+	return 0, c.ctx.Err()
 }
 
 // before runs before each read: what was decoded goes out, and a peer that
@@ -218,6 +240,7 @@ func (c *conn) queue(acks []byte) {
 	if len(acks) == 0 || c.closed {
 		return
 	}
+	c.acks = true
 	c.backlog = append(c.backlog, acks...)
 	if !c.writing {
 		c.writing = true
@@ -295,7 +318,11 @@ func (c *conn) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	_ = c.net.Close()
+	if c.ctx.Err() != nil && !c.acks {
+		_ = netx.Reset(c.net)
+	} else {
+		_ = c.net.Close()
+	}
 	for c.writing {
 		c.changed.Wait()
 	}

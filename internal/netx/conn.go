@@ -2,6 +2,7 @@ package netx
 
 import (
 	"context"
+	"crypto/tls"
 	"math"
 	"net"
 	"sync"
@@ -124,3 +125,26 @@ func (c *timedConn) SetDeadline(t time.Time) error {
 
 func (c *timedConn) SetReadDeadline(t time.Time) error  { return c.read.setDeadline(t) }
 func (c *timedConn) SetWriteDeadline(t time.Time) error { return c.write.setDeadline(t) }
+
+// overTLS tells whether bytes of conn's socket are those of TLS.
+func overTLS(conn net.Conn) bool {
+	for {
+		if _, ok := conn.(*tls.Conn); ok {
+			return true
+		}
+		below, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			return false
+		}
+		conn = below.NetConn()
+	}
+}
+
+// Reset closes a connection in a way that makes the peer's next write fail. A
+// plain close lets one more write of a peer that never reads vanish.
+func Reset(conn net.Conn) error {
+	if tcp, ok := socketOf(conn).(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // Then close ends the connection with an RST.
+	}
+	return conn.Close()
+}

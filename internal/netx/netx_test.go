@@ -272,3 +272,40 @@ func TestConnectTimeoutNamesItsOption(t *testing.T) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 }
+
+func TestResetMakesThePeersNextWriteFail(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	peer, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Write([]byte("arrived")); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 64)
+	var got []byte
+	for len(got) < len("arrived") {
+		got = append(got, buf[:ReadArrived(conn, buf)]...)
+	}
+	if string(got) != "arrived" {
+		t.Errorf("read %q of what had arrived", got)
+	}
+	if n := ReadArrived(conn, buf); n != 0 {
+		t.Errorf("read %d bytes of nothing", n)
+	}
+	if err := Reset(conn); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Write([]byte("more")); err == nil {
+		t.Error("the peer can still write after the reset")
+	}
+}
