@@ -57,6 +57,11 @@ func TestJudge(t *testing.T) {
 	lossy.Missing = 2
 	f(runsOf(9*mb, 3), lossy, failed, "kagari: 2 missing")
 	f(lossy, runsOf(mb, 0.1), passed, "fluent-bit: 2 missing")
+
+	r := &result{row: third, Target: third.target(), Theirs: runsOf(mb, 3), Ours: lossy}
+	if r.judge(); r.Ratio != 0 {
+		t.Errorf("got ratio %v for a run that lost records", r.Ratio)
+	}
 }
 
 // sampleReport has a row of each kind.
