@@ -59,6 +59,37 @@ const zstdWindow = 8 << 20
 // claims to be gzip or zstd, is left as it is: what it hides fails to parse
 // later. The error is a *RequestError.
 func Decode(dst *bytes.Buffer, src []byte, encoding string, limit int64) error {
+	return explainDecode(decode(dst, src, encoding, limit), encoding, limit)
+}
+
+func explainDecode(err error, encoding string, limit int64) error {
+	switch {
+	case err == nil:
+		return nil
+	case err == errTooLarge:
+		return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the decoded body is larger than %d bytes", limit)
+	}
+	return refuse(http.StatusBadRequest, "malformed_compression", "decode the body (%s): %w", encoding, err)
+}
+
+// decodedSize is the number of bytes that Decode would append.
+func decodedSize(src []byte, encoding string, limit int64) (int, error) {
+	var n counter
+	err := decode(&n, src, encoding, limit)
+	return int(n), err
+}
+
+// counter counts what is written to it.
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// decode is Decode into any writer. The error is errTooLarge or that of the
+// format.
+func decode(dst io.Writer, src []byte, encoding string, limit int64) error {
 	has := func(prefix string) bool {
 		return len(encoding) >= len(prefix) && strings.EqualFold(encoding[:len(prefix)], prefix)
 	}
@@ -84,27 +115,21 @@ func Decode(dst *bytes.Buffer, src []byte, encoding string, limit int64) error {
 			_, err = dst.Write(src)
 		}
 	}
-	switch {
-	case err == errTooLarge:
-		return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the decoded body is larger than %d bytes", limit)
-	case err != nil:
-		return refuse(http.StatusBadRequest, "malformed_compression", "decode the body (%s): %w", encoding, err)
-	}
-	return nil
+	return err
 }
 
 var errTooLarge = errors.New("the body is too large")
 
 // copyLimited reads r to its end into dst, at most limit bytes.
-func copyLimited(dst *bytes.Buffer, r io.Reader, limit int64) error {
-	n, err := dst.ReadFrom(io.LimitReader(r, limit+1))
+func copyLimited(dst io.Writer, r io.Reader, limit int64) error {
+	n, err := io.Copy(dst, io.LimitReader(r, limit+1))
 	if n > limit {
 		return errTooLarge
 	}
 	return err
 }
 
-func decodeZstd(dst *bytes.Buffer, src []byte, limit int64) error {
+func decodeZstd(dst io.Writer, src []byte, limit int64) error {
 	r, _ := zstdReaders.Get().(*zstd.Decoder)
 	if r == nil {
 		var err error
@@ -124,7 +149,7 @@ func decodeZstd(dst *bytes.Buffer, src []byte, limit int64) error {
 
 // inflate reads deflate data with or without the zlib header: RFC 9110 wants
 // it, but some senders leave it out.
-func inflate(dst *bytes.Buffer, src []byte, limit int64) error {
+func inflate(dst io.Writer, src []byte, limit int64) error {
 	r, err := zlib.NewReader(bytes.NewReader(src))
 	if errors.Is(err, zlib.ErrHeader) {
 		r, err = flate.NewReader(bytes.NewReader(src)), nil
@@ -139,7 +164,7 @@ func inflate(dst *bytes.Buffer, src []byte, limit int64) error {
 // snappyMagic starts the framed format (framing_format.txt of snappy).
 const snappyMagic = "\xff\x06\x00\x00sNaPpY"
 
-func decodeSnappy(dst *bytes.Buffer, src []byte, limit int64) error {
+func decodeSnappy(dst io.Writer, src []byte, limit int64) error {
 	if bytes.HasPrefix(src, []byte(snappyMagic)) {
 		return copyLimited(dst, snappy.NewReader(bytes.NewReader(src)), limit)
 	}
@@ -155,11 +180,9 @@ func decodeSnappy(dst *bytes.Buffer, src []byte, limit int64) error {
 	if n > 64*len(src)+64 {
 		return snappy.ErrCorrupt
 	}
-	dst.Grow(n)
-	out, err := snappy.Decode(dst.AvailableBuffer()[:n], src)
-	if err != nil {
-		return err
+	out, err := snappy.Decode(nil, src)
+	if err == nil {
+		_, err = dst.Write(out)
 	}
-	_, _ = dst.Write(out)
-	return nil
+	return err
 }

@@ -37,6 +37,7 @@ type Server struct {
 
 	once  sync.Once
 	slots chan struct{} // one for each body that is decoded and held
+	large chan struct{} // one for a body that is larger than smallBody when decoded
 }
 
 // Fields binds the options.
@@ -65,9 +66,13 @@ func (s *Server) Fields() []option.Field {
 	}
 }
 
+// smallBody is the size up to which decoded bodies are held side by side, in
+// bytes.
+const smallBody = 4 << 20
+
 // Limits where an option is 0 or less; the first is Fluent Bit's.
 const (
-	defaultBufferMax = 10 << 20
+	defaultBufferMax = 10 * 1000 * 1024
 	defaultBodyMax   = 32 << 20
 )
 
@@ -171,7 +176,10 @@ func (s *Server) WithBody(w http.ResponseWriter, r *http.Request, f func(ctx con
 	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), s.busyTimeout(), ErrBusy)
 	defer cancel()
-	s.once.Do(func() { s.slots = make(chan struct{}, max(2, runtime.GOMAXPROCS(0))) })
+	s.once.Do(func() {
+		s.slots = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
+		s.large = make(chan struct{}, 1)
+	})
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -181,9 +189,26 @@ func (s *Server) WithBody(w http.ResponseWriter, r *http.Request, f func(ctx con
 	body := raw
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		body = getBuffer()
-		defer putBuffer(body)
-		if err := Decode(body, raw.Bytes(), e, limit(s.BodyMaxSize, defaultBodyMax)); err != nil {
-			return err
+		defer func() { putBuffer(body) }()
+		most := limit(s.BodyMaxSize, defaultBodyMax)
+		err := decode(body, raw.Bytes(), e, min(most, smallBody))
+		if err == errTooLarge && most > smallBody {
+			// One large body at a time, in a buffer that fits.
+			select {
+			case s.large <- struct{}{}:
+				defer func() { <-s.large }()
+			case <-ctx.Done():
+				return Busy(context.Cause(ctx))
+			}
+			var n int
+			if n, err = decodedSize(raw.Bytes(), e, most); err == nil {
+				putBuffer(body)
+				body = bytes.NewBuffer(make([]byte, 0, n+bytes.MinRead))
+				err = decode(body, raw.Bytes(), e, most)
+			}
+		}
+		if err != nil {
+			return explainDecode(err, e, most)
 		}
 	}
 	return f(ctx, body.Bytes())

@@ -66,15 +66,21 @@ func TestServerDecodesBodies(t *testing.T) {
 	var got []byte
 	addr, _, _ := startServer(t, func(_ context.Context, body []byte) error { got = bytes.Clone(body); return nil })
 	c := newClient(t, ClientOptions{})
-	in := lines(1 << 20)
-	for _, e := range encodings {
+	for _, size := range []int{1 << 20, 10 << 20} {
+		serverDecodes(t, c, addr, &got, lines(size))
+	}
+}
+
+func serverDecodes(t *testing.T, c *Client, addr string, got *[]byte, in []byte) {
+	t.Helper()
+	for _, e := range encodings[1:] {
 		b := NewBody(e)
 		_, _ = b.Write(in)
 		req := post(t, "http://"+addr, b.Bytes())
 		req.Header = http.Header{"Content-Encoding": {string(e)}}
 		resp, err := c.Do(t.Context(), req)
-		if err != nil || resp.Status != 201 || !bytes.Equal(got, in) {
-			t.Errorf("%s: got %d bytes, %+v, %v", e, len(got), resp, err)
+		if err != nil || resp.Status != 201 || !bytes.Equal(*got, in) {
+			t.Errorf("%s: got %d bytes of %d, %+v, %v", e, len(*got), len(in), resp, err)
 		}
 		b.Free()
 	}
