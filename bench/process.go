@@ -39,10 +39,10 @@ func newProgram(ctx context.Context, name, path string) (*program, error) {
 	return &program{name: name, path: path, version: strings.TrimSpace(version), size: info.Size()}, nil
 }
 
-// accepts asks the program whether it can run the pipeline.conf in dir. It
-// returns its reason if not.
+// accepts asks kagari whether it can run all of the pipeline.conf in dir, with
+// no part ignored. It returns its reason if not.
 func (p *program) accepts(ctx context.Context, dir string, env []string) error {
-	cmd := exec.CommandContext(ctx, p.path, "--dry-run", "-c", filepath.Join(dir, "pipeline.conf"))
+	cmd := exec.CommandContext(ctx, p.path, "--dry-run", "--strict", "-c", filepath.Join(dir, "pipeline.conf"))
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err == nil {

@@ -89,6 +89,9 @@ func (b *builder) build() {
 			b.parsers[p.Name()] = p
 		}
 	}
+	for _, task := range b.cfg.StreamTasks {
+		b.problem(option.Warning, task.Pos, "stream_task", "stream tasks are not part of this version; the task does not run and its stream stays empty")
+	}
 	for _, inst := range b.cfg.Inputs {
 		b.input(inst)
 	}
