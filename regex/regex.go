@@ -8,13 +8,15 @@
 // since runs of characters that cannot be followed by one of their own are taken whole (optimize.go),
 // and a search looks at promising positions only (plan.go). A match allocates nothing.
 //
-// What backtracks too much is bounded. A pattern without back-references, look-around, atomic groups, calls and
-// counted groups takes time in proportion to the text times the pattern, since ways that failed are remembered
-// once there are many of them. For others there is a limit on steps, after which
-// the answer is ErrStepLimit, or no match from methods that cannot return an error.
+// Backtracking is bounded. Once many ways have failed they are remembered and not tried again, which takes
+// the explosion out of nested repetitions; that is possible unless the pattern refers to groups, and not inside of
+// atomic groups, look-around, counted groups and calls. What still takes too many steps, or too deep a stack, is
+// given up: the answer is ErrStepLimit, or no match from methods that return no error.
 //
-// Differences from Onigmo: case folding knows single characters only (ß does not match ss),
-// the absence operator (?~…) and properties for blocks (\p{InBasicLatin}), ages and emoji are refused.
+// Differences from Onigmo: case folding knows single characters only (ß does not match ss), and does not take
+// É for a byte when a class holds é. The absence operator (?~…), an unfinished \p{… and properties for blocks
+// (\p{InBasicLatin}), ages and emoji are refused. A group that matched nothing in the last round of a loop that
+// matched nothing is set to there, not to where it was before. Look-around at \z or \Z works on its own too.
 package regex
 
 import (
@@ -151,7 +153,8 @@ func (re *Regexp) Find(b []byte, caps []int) ([]int, bool) {
 }
 
 // FindAt is Find from offset start on, where \G matches; what stands before start is seen by look-behind and ^.
-// The error is nil or ErrStepLimit.
+// The error is nil or ErrStepLimit; that is also the answer to a text of 2 GiB or more.
+// There is no match from an offset outside of b.
 func (re *Regexp) FindAt(b []byte, start int, caps []int) ([]int, bool, error) {
 	return re.full.search(b, start, false, caps)
 }
