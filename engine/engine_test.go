@@ -51,12 +51,12 @@ func (c outputConfig) New(*plugin.Env) (plugin.Output, error) { return c.script,
 
 // bench builds engines around scripted plugins.
 type bench struct {
-	t    *testing.T
+	t    testing.TB
 	cfg  *config.Config
 	defs []*plugin.Def
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t testing.TB) *bench {
 	cfg, _ := config.NewEmpty(config.LoadOptions{})
 	cfg.Service.Flush = 10 * time.Millisecond
 	cfg.Service.Grace = 2 * time.Second
