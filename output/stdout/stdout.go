@@ -39,17 +39,24 @@ func Def() *plugin.Def {
 // Config is the options of the output.
 type Config struct{ encode encode.Config }
 
-// formatPretty is ours: a line for people.
-const formatPretty encode.Format = "pretty"
+// The formats beside those of package encode. The last one is ours: a line for
+// people.
+const (
+	formatOTLP       encode.Format = "otlp_json"
+	formatOTLPPretty encode.Format = "otlp_json_pretty"
+	formatPretty     encode.Format = "pretty"
+)
 
 // Fields binds the options.
-func (c *Config) Fields() []option.Field { return c.encode.Fields(encode.Msgpack, formatPretty) }
+func (c *Config) Fields() []option.Field {
+	return c.encode.Fields(encode.Msgpack, formatOTLP, formatOTLPPretty, formatPretty)
+}
 
 // New makes the output.
 func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 	o := &Output{w: os.Stdout, format: c.encode.Format}
 	switch o.format {
-	case encode.Msgpack:
+	case encode.Msgpack, formatOTLP, formatOTLPPretty:
 	case formatPretty:
 		o.pretty = &pretty{zone: time.Local, colours: os.Getenv("NO_COLOR") == "" && isatty.IsTerminal(os.Stdout.Fd())}
 	default:
@@ -95,6 +102,9 @@ func (o *Output) Send(_ context.Context, c *event.Chunk) error {
 
 // append appends the text of a chunk.
 func (o *Output) append(dst []byte, c *event.Chunk) ([]byte, error) {
+	if o.format == formatOTLP || o.format == formatOTLPPretty {
+		return o.appendOTLP(dst, c)
+	}
 	if c.Signal == event.Metrics {
 		return metrictext.Append(dst, c.Bytes())
 	}
