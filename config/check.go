@@ -52,6 +52,9 @@ func (c *Config) Check(reg *plugin.Registry) option.Problems {
 		k.reachable(inst, outputs[n].Match, outputs[n].MatchRegex, true)
 	}
 	k.routes()
+	if c.broken {
+		return k.ps // what is missing may stand where nothing could be read
+	}
 	if len(c.Inputs) == 0 {
 		k.add(option.Warning, option.Pos{File: c.Path}, "", "", "", "there is no input")
 	}
@@ -71,12 +74,16 @@ func (k *checker) plugin(kind plugin.Kind, inst *Instance, common []option.Field
 	def, ok := k.reg.Lookup(kind, inst.Name)
 	if !ok {
 		fix := k.reg.Suggest(kind, inst.Name)
+		pos := inst.namePos
+		if pos == (option.Pos{}) {
+			pos = inst.Pos
+		}
 		for _, other := range []plugin.Kind{plugin.KindInput, plugin.KindFilter, plugin.KindOutput, plugin.KindProcessor} {
 			if _, ok := k.reg.Lookup(other, inst.Name); ok && other != kind {
 				fix = fmt.Sprintf("the %s plugin has that name", other)
 			}
 		}
-		k.add(option.Error, inst.Pos, kind.String(), "", fix, "there is no %s plugin %q", kind, inst.Name)
+		k.add(option.Error, pos, kind.String(), "", fix, "there is no %s plugin %q", kind, inst.Name)
 		return nil, nil
 	}
 	own := def.Config().Fields()
@@ -150,7 +157,16 @@ func (k *checker) processors(inst *Instance) {
 		if _, ok := k.reg.Lookup(kind, p.Name); !ok {
 			kind = plugin.KindFilter
 		}
-		own := &Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos}
+		if _, ok := k.reg.Lookup(kind, p.Name); !ok {
+			fix := k.reg.Suggest(plugin.KindProcessor, p.Name)
+			if fix == "" {
+				fix = k.reg.Suggest(plugin.KindFilter, p.Name)
+			}
+			k.add(option.Error, p.namePos, inst.Title(), "", fix, "there is no processor or filter plugin %q", p.Name)
+			k.tags.any = true
+			continue
+		}
+		own := &Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos, namePos: p.namePos}
 		var common FilterOptions
 		if def, fields := k.plugin(kind, own, common.Fields()); def != nil {
 			k.tags.add(filterTags(own, fields))

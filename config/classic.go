@@ -59,10 +59,12 @@ func (r *reader) classicFile(path string, at option.Pos, what string) {
 		text = rest
 	}
 	for len(text) > 0 {
-		line, rest, _ := bytes.Cut(text, []byte("\n"))
+		line, rest, ended := bytes.Cut(text, []byte("\n"))
 		text = rest
 		p.line++
-		p.text = strings.TrimSuffix(string(line), "\r")
+		if p.text = string(line); ended {
+			p.text = strings.TrimSuffix(p.text, "\r")
+		}
 		if n := strings.IndexByte(p.text, 0); n >= 0 {
 			r.fail(p.at(n), "", "the line holds a NUL byte; is this a configuration file?")
 			break
@@ -161,7 +163,7 @@ func (p *classicParser) command() {
 	}
 	arg := strings.TrimFunc(rest, isSpaceC)
 	switch {
-	case rest != "" && arg == "":
+	case arg == "":
 		p.fail(0, "", "@%s has no argument", name)
 	case !strings.EqualFold(name, "SET"):
 		p.r.warn(p.at(0), option.DidYouMean(name, []string{"SET", "INCLUDE"}),
@@ -257,7 +259,7 @@ func (p *classicParser) property() {
 		p.fail(level, "", "the key %q has an empty value", body[:sep])
 		return
 	}
-	key := body[:sep]
+	key := strings.TrimFunc(body[:sep], isSpaceC)
 	if tab := strings.IndexByte(key, '\t'); tab >= 0 {
 		sev := option.Error
 		if p.section.kind == kindService || p.section.kind == kindOther {

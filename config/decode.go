@@ -104,6 +104,10 @@ func fieldOf(fields []option.Field, key string) *option.Field {
 // keep tells whether a property goes to a field. What it does not keep it has
 // reported.
 func (d *decoder) keep(p option.Property, later []option.Property) bool {
+	if p.Value.Shape == option.List && d.inst.Kind != plugin.KindProcessor {
+		d.report(option.Error, p, "", "option %q: a list stands in a list where text is expected", p.Key)
+		return false
+	}
 	key := strings.ToLower(p.Key)
 	own, common := fieldOf(d.own, key), fieldOf(d.common, key)
 	network := d.network(key)

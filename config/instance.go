@@ -22,6 +22,7 @@ type Instance struct {
 	// Routes say where the events of an input go instead of by Match.
 	Routes []*Route
 
+	namePos option.Pos // of the value of name
 	// address is the options that a name such as tcp://host:port stands for.
 	address []option.Property
 }
@@ -33,6 +34,8 @@ type Processor struct {
 	Props     []option.Property
 	Condition *Condition // nil: every record
 	Pos       option.Pos
+
+	namePos option.Pos
 }
 
 // Route is an entry of the routes of an input, as the page "Routing" of the
@@ -132,6 +135,7 @@ func (l *loader) instance(list []*Instance, k plugin.Kind, s *section) []*Instan
 		l.fail(name.val.pos, "", "the name of a plugin must be one text, but it is %s", name.val.shape)
 		ok = false
 	default:
+		inst.namePos = name.val.pos
 		inst.setName(l.expanded(name.val.text, name.val.pos))
 	}
 	named := false
@@ -232,7 +236,7 @@ func (l *loader) processor(n node, signal string) *Processor {
 		l.fail(n.pos, "", "the processor has no name")
 		return nil
 	}
-	out.Name = name.val.text
+	out.Name, out.namePos = name.val.text, name.val.pos
 	for _, p := range n.pairs {
 		switch {
 		case strings.EqualFold(p.key.text, "name"):

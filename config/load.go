@@ -36,8 +36,9 @@ type Config struct {
 	Tree    *Tree
 	Sources *Sources
 
-	env   *environment
-	added [plugin.KindProcessor + 1]int // instances of the command line, by kind
+	env    *environment
+	broken bool                          // there are mistakes of syntax
+	added  [plugin.KindProcessor + 1]int // instances of the command line, by kind
 }
 
 // LoadOptions adjust Load.
@@ -69,6 +70,7 @@ func Load(path string, opts LoadOptions) (*Config, option.Problems) {
 	l.cfg.Path, l.cfg.Dir = path, realDir(path)
 	l.cfg.Tree = readTree(path, l.cfg.Sources, l.ps)
 	l.build()
+	l.cfg.broken = l.ps.HasErrors()
 	return l.cfg, *l.ps
 }
 
@@ -188,7 +190,7 @@ func (l *loader) upstreams(s *section) {
 			return
 		}
 	}
-	l.warn(s.pos, "name this file in the option upstream of an output", "upstream_servers is not used by any output")
+	l.warn(s.pos, "name this file in the option upstream of an output", "the section %q is not used by any output", s.name)
 }
 
 // pluginPaths takes note of external plugins.

@@ -129,7 +129,7 @@ func excerpt(line string, col int) (shown, under string) {
 // printable replaces what would disturb a terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' || r == unicode.ReplacementChar {
+		if unicode.In(r, unicode.Cc, unicode.Cf) && r != '\t' || r == unicode.ReplacementChar {
 			return '·'
 		}
 		return r

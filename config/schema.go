@@ -112,7 +112,7 @@ func scalarSchema() object {
 // instance is the schema of an entry of a list of plugins: any plugin by name,
 // with the options of that plugin.
 func (g *schemaWriter) instance(reg *plugin.Registry, k plugin.Kind, common []option.Field) object {
-	var names []string
+	names := []string{}
 	var cases []object
 	for _, def := range reg.All() {
 		if def.Kind != k || def.Hidden {
@@ -225,6 +225,10 @@ func (g *schemaWriter) field(f option.Field) object {
 	case option.TypeSeconds:
 		one = object{"anyOf": []object{{"type": "number"}, pattern(`^[-+]?[0-9]`)}}
 	case option.TypeEnum:
+		if len(f.Allowed) == 0 {
+			one = scalarSchema()
+			break
+		}
 		words := object{"enum": f.Allowed}
 		one = object{"anyOf": []object{words, pattern(anyCase(f.Allowed))}}
 		for _, w := range f.Allowed {
@@ -257,7 +261,7 @@ func (g *schemaWriter) field(f option.Field) object {
 func (g *schemaWriter) processors(reg *plugin.Registry) {
 	common := (&FilterOptions{}).Fields()
 	own := g.instance(reg, plugin.KindProcessor, common)
-	var names []string
+	names := []string{}
 	var cases []object
 	if c, ok := own["allOf"].([]object); ok {
 		cases = c

@@ -242,8 +242,10 @@ func telemetryField(t *Telemetry, limits bool) option.Field {
 				fields = append(fields, wholeField(&t.MaxSeries, "max_series", t.MaxSeries),
 					wholeField(&t.MaxTagLength, "max_tag_length", t.MaxTagLength))
 			}
-			if err := option.Decode(fields, v.Props, "", option.Pos{}).Err(); err != nil {
-				return fmt.Errorf("%s: %w", path, err)
+			for _, p := range v.Props { // of a repeated one the last counts
+				for _, problem := range option.Decode(fields, []option.Property{p}, "", option.Pos{}) {
+					return fmt.Errorf("%s: %s", path, problem.Message)
+				}
 			}
 			return nil
 		})
@@ -311,8 +313,11 @@ func (l *loader) setting(fields []option.Field, names []string, last map[string]
 	case strings.HasPrefix(low, "telemetry") && (low == "telemetry" && p.Value.Shape != option.Map || strings.HasPrefix(low, "telemetry.")):
 		l.fail(p.Pos, "write telemetry as a nested map, which only YAML has", "%q cannot be set like this", p.Key)
 		return
-	case n < 0 && p.Value.Shape == option.Map && l.cfg.Tree.Format == YAML:
-		l.fail(p.Pos, "", "the setting %q cannot be a map", p.Key)
+	case low == "parsers_file" && p.Value.Shape == option.List:
+		l.fail(p.Value.Pos, "name one file, or put the parsers into a section parsers", "parsers_file cannot be a list")
+		return
+	case p.Value.Shape == option.List, p.Value.Shape == option.Map && low != "telemetry" && l.cfg.Tree.Format == YAML:
+		l.fail(p.Value.Pos, "", "the setting %q cannot be %s", p.Key, p.Value.Shape)
 		return
 	case n < 0:
 		l.warn(p.Pos, option.DidYouMean(p.Key, names), "the setting %q is not known and is ignored", p.Key)
@@ -323,8 +328,8 @@ func (l *loader) setting(fields []option.Field, names []string, last map[string]
 		l.warn(p.Pos, "", "the setting %q is given more than once; the last one counts", name)
 	}
 	last[name] = p
-	for _, problem := range option.Decode(fields[n:n+1], []option.Property{p}, "service", p.Pos) {
-		*l.ps = append(*l.ps, problem)
+	if problems := option.Decode(fields[n:n+1], []option.Property{p}, "service", p.Pos); name != "flush" || l.cfg.Service.Flush > 0 {
+		*l.ps = append(*l.ps, problems...)
 	}
 	switch name {
 	case "parsers_file":

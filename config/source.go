@@ -15,8 +15,8 @@ import (
 
 // Limits of what is read. Fluent Bit reads at most 1000 files as well.
 const (
-	maxFileSize  = 8 << 20
-	maxTotalSize = 64 << 20
+	maxFileSize  = 4 << 20
+	maxTotalSize = 32 << 20
 	maxFiles     = 1000
 )
 

@@ -309,8 +309,7 @@ func scalarYAML(s string) string {
 	}
 	quotable := true
 	for _, r := range s {
-		if r < 0x20 && r != '\t' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffd ||
-			r >= 0x80 && r < 0xa0 {
+		if r < 0x20 && r != '\t' || r >= 0x7f && r < 0xa0 || mustEscape(r) || r == 0xfffd {
 			quotable = false
 		}
 	}
@@ -340,6 +339,12 @@ func plainYAML(s string) bool {
 	return true
 }
 
+// mustEscape tells whether YAML allows a character beyond Latin-1 only as an
+// escape, or would take it for a line break or byte order mark.
+func mustEscape(r rune) bool {
+	return r == 0x2028 || r == 0x2029 || r == 0xfeff || r == 0xfffe || r == 0xffff
+}
+
 const hexDigits = "0123456789abcdef"
 
 // doubleQuoted writes a text that has characters which need an escape. Bytes
@@ -359,7 +364,7 @@ func doubleQuoted(s string) string {
 			b.WriteString(`\x`)
 			b.WriteByte(hexDigits[r>>4])
 			b.WriteByte(hexDigits[r&15])
-		case r == 0x2028 || r == 0x2029 || r == 0xfeff:
+		case mustEscape(r):
 			b.WriteString(`\u`)
 			for shift := 12; shift >= 0; shift -= 4 {
 				b.WriteByte(hexDigits[r>>shift&15])

@@ -101,7 +101,8 @@ var kindNames = []struct {
 func kindOf(name string) (k kind, full string) {
 	for _, kn := range kindNames {
 		if name != "" && len(name) <= len(kn.name) && strings.EqualFold(name, kn.name[:len(name)]) {
-			if singular := strings.TrimSuffix(kn.name, "s"); len(name) < len(singular) {
+			// An upstream is also the name of a section in files of its own.
+			if singular := strings.TrimSuffix(kn.name, "s"); len(name) < len(singular) && !strings.EqualFold(name, "upstream") {
 				full = singular
 			}
 			return kn.kind, full

@@ -42,6 +42,9 @@ func (r *reader) yamlFile(path string, at option.Pos, what string) {
 	for _, doc := range docs {
 		r.refuse(doc)
 		if doc.shape != option.Map {
+			if ye != nil {
+				continue
+			}
 			r.fail(doc.pos, "", "the file must be a map with keys such as service and pipeline, but it is %s", doc.shape)
 			continue
 		}
@@ -154,19 +157,25 @@ func (r *reader) section(name string, k kind, p pair) *section {
 }
 
 // otherSection takes an unknown section if it is a flat map, which Fluent Bit
-// ignores; anything else it refuses.
+// ignores; anything else it refuses. A name like those of the classic format
+// has the meaning that it has there.
 func (r *reader) otherSection(p pair) {
 	fix := option.DidYouMean(p.key.text, yamlSections)
 	flat := p.val.shape == option.Map
 	for _, e := range p.val.pairs {
-		flat = flat && e.val.shape == option.Scalar
+		flat = flat && e.val.shape == option.Scalar && !e.val.alias
 	}
 	if !flat {
 		r.fail(p.key.pos, fix, "the section %q is not known", p.key.text)
 		return
 	}
-	s := r.section(p.key.text, kindOther, p)
-	s.body = p.val.pairs
+	k, _ := kindOf(p.key.text)
+	s := r.section(p.key.text, k, p)
+	s.body = r.translated(p.val.pairs)
+	if k != kindOther {
+		r.warn(p.key.pos, "use the documented form", "the section %q is taken for [%s] of the classic format",
+			p.key.text, strings.ToUpper(strings.TrimSuffix(p.key.text, "s")))
+	}
 }
 
 // envSection reads a map of variables or a list of maps of them.
@@ -239,7 +248,7 @@ func (r *reader) includes(p pair, file string) {
 			continue
 		}
 		path := item.text
-		if !filepath.IsAbs(path) {
+		if !filepath.IsAbs(path) && dir != "." {
 			path = dir + string(filepath.Separator) + path
 		}
 		if !strings.Contains(item.text, "*") {
