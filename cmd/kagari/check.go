@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -136,15 +137,17 @@ and in the first line of a configuration:
 
   # yaml-language-server: $schema=kagari.schema.json`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			b, err := config.Schema(builtin.Registry())
-			if err != nil {
-				return p.failed(err)
-			}
-			_, err = p.out.Write(append(b, '\n'))
-			return err
-		},
+		RunE: func(*cobra.Command, []string) error { return p.printSchema() },
 	}
+}
+
+func (p *program) printSchema() error {
+	b, err := config.Schema(builtin.Registry())
+	if err != nil {
+		return p.failed(err)
+	}
+	_, err = p.out.Write(append(bytes.TrimSpace(b), '\n'))
+	return err
 }
 
 func (p *program) convertCommand() *cobra.Command {

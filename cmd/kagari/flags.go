@@ -29,13 +29,15 @@ type routerFlags struct {
 	dryRun     bool
 	quiet      bool
 	verbose    int
-	daemon     bool
 	supervisor bool
+	schema     bool
+	report     bool
 	strict     bool
 	service    []option.Property
 	plugins    []*config.Instance
 	tasks      []string
 	builtIn    []string // names given with -e
+	ignored    []string // flags without effect
 }
 
 // ordered is a flag whose Set acts at once, which keeps the order.
@@ -61,7 +63,7 @@ func (f *routerFlags) add(fs *pflag.FlagSet) {
 			}
 			set()
 			return nil
-		}, ""}, long, short, usage).NoOptDefVal = "true"
+		}, "bool"}, long, short, usage).NoOptDefVal = "true"
 	}
 	service := func(key string) func(string) error {
 		return func(s string) error { f.service = append(f.service, option.Prop(key, s)); return nil }
@@ -120,17 +122,34 @@ func (f *routerFlags) add(fs *pflag.FlagSet) {
 	value("http_listen", "L", "ADDRESS", "address of the admin API", service("http_listen"))
 	value("port", "P", "PORT", "port of the admin API (default 2020)", service("http_port"))
 	toggle("enable-hot-reload", "Y", "reload the configuration on SIGHUP", func() { _ = service("hot_reload")("on") })
-	toggle("disable-thread-safety-on-hot-reload", "W", "accepted; reloads are always safe", func() {})
-	toggle("daemon", "d", "accepted; run it under a service manager instead", func() { f.daemon = true })
 	toggle("supervisor", "", "run under a parent process that starts it again after a crash", func() { f.supervisor = true })
 	toggle("strict", "", "make errors of warnings, and end with 3 if records were lost", func() { f.strict = true })
-	value("coro_stack_size", "s", "BYTES", "accepted; there are no coroutines", func(string) error { return nil })
 	toggle("http_server", "", "the same as --http", func() { _ = service("http_server")("on") })
 	value("http_port", "", "PORT", "the same as --port", service("http_port"))
-	toggle("enable-chunk-trace", "Z", "accepted; chunk tracing is not part of this version", func() {})
-	for _, hidden := range []string{"http_server", "http_port", "coro_stack_size", "disable-thread-safety-on-hot-reload", "enable-chunk-trace", "daemon"} {
-		fs.Lookup(hidden).Hidden = true
+	toggle("help-json", "J", "print the JSON schema of the configuration and end", func() { f.schema = true })
+	toggle("sosreport", "S", "print what a report of a problem needs and end", func() { f.report = true })
+	// What follows is taken because scripts give it, and said to have no effect.
+	ignored := func(long, short, typ string) {
+		note := func() { f.ignored = append(f.ignored, "--"+long) }
+		if typ == "" {
+			toggle(long, short, "accepted, without effect", note)
+		} else {
+			value(long, short, typ, "accepted, without effect", func(string) error { note(); return nil })
+		}
+		fs.Lookup(long).Hidden = true
 	}
+	ignored("daemon", "d", "")
+	ignored("coro_stack_size", "s", "BYTES")
+	ignored("disable-thread-safety-on-hot-reload", "W", "")
+	ignored("enable-chunk-trace", "Z", "")
+	ignored("custom", "C", "NAME")
+	ignored("windows_maxstdio", "M", "NUMBER")
+	ignored("trace", "", "PIPELINE")
+	ignored("trace-input", "", "NAME")
+	ignored("trace-output", "", "NAME")
+	ignored("trace-output-property", "", "KEY=VALUE")
+	fs.Lookup("http_server").Hidden = true
+	fs.Lookup("http_port").Hidden = true
 }
 
 // given tells whether the flags name anything to run.

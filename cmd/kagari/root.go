@@ -71,8 +71,13 @@ func (p *program) root() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if version {
+			switch {
+			case version:
 				return p.printVersion()
+			case flags.schema:
+				return p.printSchema()
+			case flags.report:
+				return p.printReport(&flags)
 			}
 			if !flags.given() {
 				_ = cmd.Help()

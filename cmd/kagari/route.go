@@ -85,6 +85,9 @@ func (p *program) route(f *routerFlags) error {
 	for _, name := range f.builtIn {
 		log.Info("the plugin is built in; nothing is loaded", "plugin", name)
 	}
+	for _, name := range f.ignored {
+		log.Warn("the flag has no effect here", "flag", name)
+	}
 	if f.dryRun {
 		fmt.Fprintln(p.out, "configuration test is successful")
 		return nil
