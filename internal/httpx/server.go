@@ -101,14 +101,18 @@ const (
 	bodyIdle      = 30 * time.Second // where http_server.idle_timeout is 0
 	answerTimeout = 30 * time.Second // to send the answer
 	shutdownTime  = 5 * time.Second  // for requests under way when the input ends
+	shutdownStart = 50 * time.Millisecond
+	shutdownPause = time.Second // of the peer in a body, then
 )
 
 // Serve answers requests with h until ctx ends, which is also the end of the
 // contexts of requests; it returns when all of them are done. reject counts
 // what never became a request, by reason.
 func (s *Server) Serve(ctx context.Context, l *netx.Listener, h http.Handler, log *slog.Logger, reject func(reason string)) error {
+	ps := &peers{log: log, reject: reject, all: map[net.Conn]*peer{}}
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ps.request(r)
 			// The limit for the answer to the request before is not this one's.
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 			h.ServeHTTP(w, r)
@@ -117,6 +121,8 @@ func (s *Server) Serve(ctx context.Context, l *netx.Listener, h http.Handler, lo
 		IdleTimeout:       s.IdleTimeout,
 		MaxHeaderBytes:    headerLimit,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       ps.context,
+		ConnState:         ps.state,
 		ErrorLog:          stdlog.New(&errorLog{log, reject}, "", 0),
 		Protocols:         &http.Protocols{},
 	}
@@ -128,6 +134,10 @@ func (s *Server) Serve(ctx context.Context, l *netx.Listener, h http.Handler, lo
 		defer close(ended)
 		grace, cancel := context.WithTimeout(context.Background(), shutdownTime)
 		defer cancel()
+		// A request that begins after Shutdown has would not be answered, so the
+		// peers that have begun none need not be waited for.
+		late := time.AfterFunc(shutdownStart, ps.closeWaiting)
+		defer late.Stop()
 		if srv.Shutdown(grace) != nil {
 			_ = srv.Close()
 		}
@@ -243,6 +253,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst *bytes.Buf
 		idle = bodyIdle
 	}
 	rc := http.NewResponseController(w)
+	hasten := func() { _ = rc.SetReadDeadline(time.Now().Add(shutdownPause)) }
+	hastened := make(chan struct{})
+	stop := context.AfterFunc(r.Context(), func() { defer close(hastened); hasten() })
+	defer func() {
+		if !stop() {
+			<-hastened // rc must not be used once the request is over
+		}
+	}()
 	start := time.Now()
 	// MaxBytesReader also tells the server to close the connection.
 	body := http.MaxBytesReader(w, r.Body, most)
@@ -255,6 +273,9 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst *bytes.Buf
 			end = next
 		}
 		_ = rc.SetReadDeadline(end) // without it the limit is only the connection's
+		if ending(r) {
+			hasten()
+		}
 		dst.Grow(bytes.MinRead)
 		n, err := body.Read(dst.AvailableBuffer()[:dst.Available()])
 		dst.Write(dst.AvailableBuffer()[:n])
@@ -268,6 +289,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst *bytes.Buf
 			return nil
 		case errors.As(err, &tooLarge):
 			return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "the body is larger than %d bytes", most)
+		case errors.Is(err, os.ErrDeadlineExceeded) && ending(r):
+			return refuse(http.StatusServiceUnavailable, "body_cut_off", "the body did not arrive before the end of the input")
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return refuse(http.StatusRequestTimeout, "body_too_slow", "the body did not arrive in time")
 		}

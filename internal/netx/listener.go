@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -161,7 +162,17 @@ func (l *Listener) admit(raw net.Conn) net.Conn {
 type serverConn struct {
 	net.Conn
 	listener *Listener
+	read     atomic.Int64
 }
+
+func (c *serverConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// BytesRead is how much was read so far.
+func (c *serverConn) BytesRead() int64 { return c.read.Load() }
 
 func (c *serverConn) Close() error {
 	c.listener.mu.Lock()
