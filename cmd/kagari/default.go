@@ -21,7 +21,7 @@ named (from their beginning), and shows everything on the terminal.`,
 		Example: `  kagari run
   kagari run /var/log/syslog
   kagari run -c fluent-bit.conf
-  curl -d '{"message":"hello"}' http://127.0.0.1:9880/app.web`,
+  curl -H 'Content-Type: application/json' -d '{"message":"hello"}' http://127.0.0.1:9880/app.web`,
 		RunE: func(_ *cobra.Command, files []string) error {
 			if !flags.given() {
 				flags.plugins = defaultPlugins(files)
