@@ -97,7 +97,7 @@ func (c *conn) serve() {
 
 // ended tells why the connection ends.
 func (c *conn) ended(err error) {
-	if c.ctx.Err() != nil || err == io.EOF || isSinkError(err) {
+	if err == io.EOF || isSinkError(err) || c.ctx.Err() != nil && !c.dec.inside {
 		return
 	}
 	var m *forwardproto.Malformed

@@ -230,6 +230,15 @@ func TestConnectionThatEndsInsideAMessageIsCounted(t *testing.T) {
 	s.em.Wait(t, 3)
 	c.Close()
 	s.wantRejected("incomplete_message")
+
+	s = serve(t)
+	c = s.dial()
+	c.Write(whole[:len(whole)-8])
+	s.em.Wait(t, 3)
+	if err := s.run.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.wantRejected("incomplete_message") // at the end of the input, too
 }
 
 func TestHandshake(t *testing.T) {

@@ -192,14 +192,11 @@ func (r *reader) stream(ctx context.Context, conn net.Conn, out rawinput.Emitter
 		used, frameErr := f.split(buf, func(message []byte) { r.add(b, message, peer, now) })
 		if len(b.Events) == 0 {
 			b.Free()
-		} else if err := out.Emit(ctx, b); err != nil {
+		} else if err := rawinput.EmitAll(ctx, b, out, peer, r.log, r.stats.Reject); err != nil {
 			return used, err
 		}
 		return used, frameErr
 	})
-	if ctx.Err() != nil {
-		return
-	}
 	switch {
 	case errors.Is(err, rawinput.ErrTooLong):
 		r.stats.Reject("message_too_long", 1)
@@ -209,7 +206,9 @@ func (r *reader) stream(ctx context.Context, conn net.Conn, out rawinput.Emitter
 		r.stats.Reject("unfinished_message", 1)
 		r.log.Warn("an unfinished message is dropped", "peer", peer, "text", string(rest[:min(len(rest), 200)]))
 	}
-	rawinput.Report(r.log, peer, err)
+	if ctx.Err() == nil {
+		rawinput.Report(r.log, peer, err)
+	}
 }
 
 // datagrams emits each datagram as one message.
@@ -232,7 +231,7 @@ func (r *reader) datagrams(ctx context.Context, conn net.PacketConn, out rawinpu
 			b.Free()
 			return nil
 		}
-		return out.Emit(ctx, b)
+		return rawinput.EmitAll(ctx, b, out, peer, r.log, r.stats.Reject)
 	})
 }
 

@@ -229,6 +229,25 @@ func TestWhatIsBrokenIsCounted(t *testing.T) {
 	f(modeTCP, nil, "parse_failed", 2, "bad\n<1>ok\nworse\n")
 	f(modeTCP, nil, "parse_failed", 1, "bad\n<1>ok\n")
 	f(modeUDP, nil, "parse_failed", 1, "bad", "<1>ok")
+	f(modeTCP, nil, "unfinished_message", 1, "<1>ok\n<1>half")
+}
+
+// A message of which a part has come when the input ends is lost, but told.
+func TestTheEndCutsMessagesOffAndSaysSo(t *testing.T) {
+	plugintest.NoLeaks(t)
+	p, e := newPlace(t, modeTCP), env(t)
+	var em plugintest.Emitter
+	r := plugintest.Run(t, plugintest.NewInput(t, Def(), e, p.props...), &em)
+	conn := p.dial(t)
+	defer conn.Close()
+	send(t, conn, "<1>ok\n<1>half")
+	em.Wait(t, 1)
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := plugintest.Rejected(e, "unfinished_message"); n != 1 {
+		t.Errorf("counters: %v, expected 1 for unfinished_message", plugintest.Counters(e))
+	}
 }
 
 func TestConnectionsThatCannotGoOnAreClosed(t *testing.T) {

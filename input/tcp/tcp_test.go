@@ -92,6 +92,40 @@ func TestJSON(t *testing.T) {
 	waitRejected(t, env, "unfinished_message", 1)
 }
 
+// A message of which a part has come when the input ends is lost, but told.
+func TestTheEndCutsMessagesOffAndSaysSo(t *testing.T) {
+	for _, format := range []string{"json", "none"} {
+		env, log := plugintest.LoggedEnv(t)
+		var em plugintest.Emitter
+		port, r := start(t, env, &em, "format", format)
+		conn := dial(t, port)
+		write(t, conn, "{\"a\":1}\n{\"half\":")
+		em.Wait(t, 1)
+		if err := r.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if n := plugintest.Rejected(env, "unfinished_message"); n != 1 || !strings.Contains(log.String(), conn.LocalAddr().String()) {
+			t.Errorf("%s: counted %v, the log is %q", format, plugintest.Counters(env), log)
+		}
+	}
+}
+
+// What the router does not take any more at its end is counted.
+func TestMessagesThatAreNotTakenAtTheEndAreCounted(t *testing.T) {
+	env := plugintest.Env(t)
+	var em plugintest.Emitter
+	em.Block()
+	port, r := start(t, env, &em)
+	write(t, dial(t, port), `{"a":1}{"b":2}`)
+	time.Sleep(50 * time.Millisecond)
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := plugintest.Rejected(env, "not_taken"); n != 2 {
+		t.Errorf("counters: %v, expected 2 for not_taken", plugintest.Counters(env))
+	}
+}
+
 // waitRejected waits until so many inputs were rejected for the reason.
 func waitRejected(t testing.TB, env *plugin.Env, reason string, n uint64) {
 	t.Helper()

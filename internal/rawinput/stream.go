@@ -17,9 +17,6 @@ import (
 func (r *Reader) Stream(ctx context.Context, conn net.Conn, out Emitter) {
 	d := &decoder{Reader: r, peer: Peer(conn)}
 	rest, err := Pump(conn, r.limit, func(buf []byte) (int, error) { return d.take(ctx, buf, out) })
-	if ctx.Err() != nil {
-		return
-	}
 	if errors.Is(err, ErrTooLong) {
 		r.env.Reject("message_too_long", 1)
 	} else {
@@ -29,7 +26,9 @@ func (r *Reader) Stream(ctx context.Context, conn net.Conn, out Emitter) {
 			d.unfinished(rest[used:])
 		}
 	}
-	Report(r.env.Log, d.peer, err)
+	if ctx.Err() == nil {
+		Report(r.env.Log, d.peer, err)
+	}
 }
 
 // take emits the complete messages of buf.
@@ -43,7 +42,19 @@ func (d *decoder) take(ctx context.Context, buf []byte, out Emitter) (used int, 
 		b.Free()
 		return used, nil
 	}
-	return used, out.Emit(ctx, b)
+	return used, EmitAll(ctx, b, out, d.peer, d.env.Log, d.env.Reject)
+}
+
+// EmitAll emits b. What the router does not take any more, which only happens
+// at its end, is lost; that is logged and counted.
+func EmitAll(ctx context.Context, b *event.Batch, out Emitter, peer string, log *slog.Logger, reject func(reason string, n int)) error {
+	n := len(b.Events)
+	err := out.Emit(ctx, b)
+	if err != nil {
+		reject("not_taken", n)
+		log.Error("messages are lost: the router does not take them any more", "peer", peer, "messages", n, "error", err)
+	}
+	return err
 }
 
 // blank returns how many bytes to skip at the start of what was read: one, if
@@ -100,6 +111,6 @@ func (r *Reader) Datagrams(ctx context.Context, conn net.PacketConn, out Emitter
 			b.Free()
 			return nil
 		}
-		return out.Emit(ctx, b)
+		return EmitAll(ctx, b, out, d.peer, r.env.Log, r.env.Reject)
 	})
 }
