@@ -50,7 +50,7 @@ fuzz: ## run every fuzz target for FUZZTIME each (default 1m)
 FUZZTIME ?= 1m
 
 conformance: build ## run the recorded cases against the binary
-	$(GO) test -count=1 ./conformance
+	$(GO) test -count=1 ./conformance/...
 
 e2e: build ## run the end-to-end tests (needs a Docker Engine for some)
 	$(GO) test -count=1 ./e2e
