@@ -146,7 +146,7 @@ func (b *bench) measure(ctx context.Context, p *program, r row) (got sample, err
 	if err != nil {
 		return got, err
 	}
-	defer q.stop()
+	defer func() { _ = q.stop() }()
 
 	var conn net.Conn
 	if r.source.stream {
@@ -159,7 +159,7 @@ func (b *bench) measure(ctx context.Context, p *program, r row) (got sample, err
 		go func() { sent <- r.source.write(conn, b.records) }()
 		// The writer ends when all is sent or when the connection is closed.
 		defer func() {
-			conn.Close()
+			_ = conn.Close()
 			<-sent
 		}()
 	}
@@ -188,7 +188,7 @@ func explain(err error, q *process) error {
 	if err == nil {
 		return nil
 	}
-	q.stop()
+	_ = q.stop()
 	if line := lastProblem(q.log.Bytes()); line != "" {
 		return fmt.Errorf("%w; it printed: %s", err, line)
 	}

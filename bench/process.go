@@ -107,12 +107,12 @@ func (q *process) stop() error {
 		return q.err
 	default:
 	}
-	q.cmd.Process.Signal(syscall.SIGTERM)
+	_ = q.cmd.Process.Signal(syscall.SIGTERM) // It may have ended just now.
 	select {
 	case <-q.exited:
 		return q.err
 	case <-time.After(stopTime):
-		q.cmd.Process.Kill()
+		_ = q.cmd.Process.Kill()
 		<-q.exited
 		return fmt.Errorf("it did not end within %v of SIGTERM", stopTime)
 	}

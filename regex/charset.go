@@ -286,16 +286,16 @@ func leadByte(r rune) byte {
 	return byte(0xF0 | r>>18)
 }
 
-// step returns the length of the character at s[pos:] if it is a member of set, else 0.
-// The caller has checked that pos is inside s.
-func (set *byteSet) step(s []byte, pos int) int {
-	switch set.class[s[pos]] {
+// step returns the length of the character at text[pos:] if it is a member, else 0.
+// The caller has checked that pos is inside text.
+func (s *byteSet) step(text []byte, pos int) int {
+	switch s.class[text[pos]] {
 	case memberByte:
 		return 1
 	case memberChar:
-		return charLen(s, pos)
+		return charLen(text, pos)
 	case needsDecoding:
-		if r, n := decodeChar(s, pos); set.ranges.contains(r) {
+		if r, n := decodeChar(text, pos); s.ranges.contains(r) {
 			return n
 		}
 	}

@@ -14,11 +14,11 @@ type frame struct {
 	a, b int32
 }
 
-func (f *frame) kind() frameKind { return frameKind(f.what & 0xFF) }
+func (f *frame) kind() frameKind { return f.what & 0xFF }
 func (f *frame) n() uint16       { return uint16(f.what >> 8) }
 
 // about is what a frame of kind says about group or slot n.
-func about(kind frameKind, n int32) uint32 { return uint32(kind) | uint32(n)<<8 }
+func about(kind frameKind, n int32) uint32 { return kind | uint32(n)<<8 }
 
 type frameKind = uint32
 

@@ -30,7 +30,6 @@ type classParser struct {
 	// The token at hand: its value, whether that is a stray byte (or ASCII), and its set.
 	v        rune
 	isByte   bool
-	escaped  bool
 	tokenSet charset
 	asWord   bool
 

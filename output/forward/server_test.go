@@ -107,13 +107,6 @@ func (d dict) get(key string) any {
 	return nil
 }
 
-func (d dict) keys() (keys []string) {
-	for i := 0; i+1 < len(d); i += 2 {
-		keys = append(keys, d[i].(string))
-	}
-	return keys
-}
-
 // text shows a value for comparison.
 func text(v any) string {
 	switch v := v.(type) {

@@ -46,7 +46,7 @@ func ChunkOf(t testing.TB, tag string, events ...Event) *event.Chunk {
 	b := event.NewBatch(tag)
 	for _, e := range events {
 		ev := b.Add(e.Time)
-		ev.SetRecord(event.Value(Value(t, e.Record)))
+		ev.SetRecord(Value(t, e.Record))
 		if e.Meta != "" {
 			ev.Meta = Value(t, e.Meta)
 		}

@@ -71,8 +71,11 @@ func options(t *testing.T, d *plugin.Def) {
 				t.Errorf("option %q is declared twice", name)
 			}
 			seen[low] = true
-			if d.Kind == plugin.KindOutput && low == "tag" || d.Kind == plugin.KindInput && low == "workers" {
-				continue // the engine has tag for inputs only, workers for outputs only
+			if d.Kind == plugin.KindOutput && low == "tag" || d.Kind == plugin.KindInput && low == "workers" ||
+				d.Kind == plugin.KindFilter && low == "condition" {
+				// The engine has tag for inputs only, workers for outputs only, and
+				// condition for processors only.
+				continue
 			}
 			if slices.Contains(engineOptions, low) || strings.HasPrefix(low, "thread.ring_buffer.") {
 				t.Errorf("option %q belongs to the engine", name)
