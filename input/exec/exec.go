@@ -128,7 +128,11 @@ func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
 		in.log.Error("the output of the command could not be read to its end", "error", err)
 	}
 	if in.exit {
-		in.log.Info("the command has ended, and so will this process", "exit_code", code)
+		level := slog.LevelInfo
+		if in.passCode && code != 0 {
+			level = slog.LevelError // it is the reason of the process's own code
+		}
+		in.log.Log(ctx, level, "the command has ended, and so will this process", "exit_code", code)
 		if !in.passCode {
 			code = 0
 		}
