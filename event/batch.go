@@ -35,6 +35,7 @@ const (
 	arenaBlock  = 64 << 10
 	arenaMax    = 1 << 20 // larger blocks are not kept for reuse
 	fieldsBlock = 1024
+	fieldsMax   = 1 << 14 // larger slabs are for single records only
 )
 
 var batches = sync.Pool{New: func() any { return new(Batch) }}
@@ -65,6 +66,9 @@ func (b *Batch) reset() {
 	}
 	clear(b.fields)
 	b.fields = b.fields[:0]
+	if cap(b.fields) > fieldsMax {
+		b.fields = nil
+	}
 	if cap(b.Events) > 1<<14 {
 		b.Events = nil
 	}
@@ -137,7 +141,7 @@ func (b *Batch) SetArena(out []byte) Value {
 // moves to memory of its own.
 func (b *Batch) fieldSlab(n int) []Field {
 	if cap(b.fields)-len(b.fields) < n {
-		b.fields = make([]Field, 0, max(n, fieldsBlock))
+		b.fields = make([]Field, 0, max(n, fieldsBlock, min(2*cap(b.fields), fieldsMax)))
 	}
 	start := len(b.fields)
 	b.fields = b.fields[:start+n]

@@ -16,6 +16,15 @@ func (f Field) Name() []byte {
 	return s
 }
 
+// Is tells whether the key is the text name, be it a string or binary.
+func (f Field) Is(name string) bool {
+	if k := f.Key; len(k) > 0 && k[0]&0xe0 == 0xa0 {
+		return string(k[1:]) == name
+	}
+	s, ok := f.Key.Str()
+	return ok && string(s) == name
+}
+
 // Event is one record of a batch. It is valid until its batch is sealed or
 // dropped, and a pointer to it until the batch gets another event.
 type Event struct {
@@ -67,7 +76,11 @@ func (e *Event) SetFields(fields []Field) { e.packed, e.fields = nil, fields }
 
 // Append adds a field at the end of the record.
 func (e *Event) Append(key, val Value) {
-	e.SetFields(append(e.Fields(), Field{key, val}))
+	fields := e.Fields()
+	if n := len(fields); n == cap(fields) {
+		fields = append(e.batch.fieldSlab(n+n/2+spareFields), fields...)
+	}
+	e.SetFields(append(fields, Field{key, val}))
 }
 
 // Get returns the value of a top-level key without opening the record. The
@@ -93,13 +106,17 @@ func (e *Event) Len() int {
 	return len(e.fields)
 }
 
+// spareFields is how many fields filters can append to an opened record before
+// it has to move.
+const spareFields = 4
+
 // open splits the packed record into fields taken from the batch's field slab.
 func (e *Event) open() {
 	n, rest, err := ReadMapHeader(e.packed)
 	if err != nil {
 		n, rest = 0, nil
 	}
-	fields := e.batch.fieldSlab(n)
+	fields := e.batch.fieldSlab(n + spareFields)
 	for range n {
 		var f Field
 		if f.Key, rest, err = Next(rest); err != nil {
