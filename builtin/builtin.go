@@ -2,12 +2,11 @@
 package builtin
 
 import (
+	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
 	"github.com/kagarilog/kagari/input/dummy"
-	"github.com/kagarilog/kagari/input/emitter"
 	"github.com/kagarilog/kagari/input/exec"
-	"github.com/kagarilog/kagari/input/fluentbitmetrics"
 	inforward "github.com/kagarilog/kagari/input/forward"
 	"github.com/kagarilog/kagari/input/head"
 	"github.com/kagarilog/kagari/input/health"
@@ -21,7 +20,6 @@ import (
 	"github.com/kagarilog/kagari/input/tail"
 	intcp "github.com/kagarilog/kagari/input/tcp"
 	inudp "github.com/kagarilog/kagari/input/udp"
-	"github.com/kagarilog/kagari/input/unixsocket"
 	"github.com/kagarilog/kagari/output/counter"
 	"github.com/kagarilog/kagari/output/exit"
 	"github.com/kagarilog/kagari/output/file"
@@ -44,7 +42,6 @@ func Registry() *plugin.Registry {
 		inhttp.Def(),
 		intcp.Def(),
 		inudp.Def(),
-		unixsocket.Def(),
 		insyslog.Def(),
 		stdin.Def(),
 		dummy.Def(),
@@ -57,8 +54,8 @@ func Registry() *plugin.Registry {
 		mem.Def(),
 		disk.Def(),
 		netif.Def(),
-		fluentbitmetrics.Def(),
-		emitter.Def(),
+
+		grep.Def(),
 
 		outstdout.Def(),
 		file.Def(),
