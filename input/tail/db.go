@@ -45,6 +45,8 @@ type database struct {
 	db   *sql.DB
 	conn *sql.Conn
 	rows map[uint64]dbRow // by inode, what is stored
+	// names is the paths that had a row at the start.
+	names map[string]bool
 }
 
 // dbRow is what the database knows of a file.
@@ -54,6 +56,13 @@ type dbRow struct {
 	offset     int64
 	markerHash int64
 	markerSize int
+}
+
+// about tells whether r is about a file of that size with these bytes in front
+// of the offset. Older versions of Fluent Bit have stored no marker.
+func (r *dbRow) about(size int64, before *marker) bool {
+	return 0 <= r.offset && r.offset <= size &&
+		(r.markerSize == 0 || r.markerSize == before.n && r.markerHash == before.hash())
 }
 
 // dbChange is something to be stored.
@@ -93,7 +102,7 @@ func connect(c *Config) (*database, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &database{path: c.DB, db: db, rows: map[uint64]dbRow{}}, nil
+	return &database{path: c.DB, db: db, rows: map[uint64]dbRow{}, names: map[string]bool{}}, nil
 }
 
 // prepare sets the options, makes the table or its newer columns, and reads it.
@@ -145,7 +154,7 @@ func (d *database) load(ctx context.Context) error {
 		if err := rows.Scan(&r.id, &r.name, &r.offset, &inode, &r.markerHash, &r.markerSize); err != nil {
 			return err
 		}
-		d.rows[uint64(inode)] = r
+		d.rows[uint64(inode)], d.names[r.name] = r, true
 	}
 	return rows.Err()
 }

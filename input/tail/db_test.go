@@ -3,6 +3,7 @@ package tail
 import (
 	"database/sql"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -401,6 +402,57 @@ func TestDBKeepsRowsAfterABadScan(t *testing.T) {
 	r.lines("1", "2")
 	r.stop()
 	if rows := readRows(t, r.path("pos.db")); len(rows) != 1 || rows[0].offset != 4 || rows[0].id != 1 {
+		t.Errorf("rows %+v", rows)
+	}
+}
+
+// Files that were rotated while nothing ran are read to their end, and the new
+// ones from their head, without Read_From_Head, too.
+func TestDBRotationWhileDown(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "1\n")
+	r.start("db", "$/pos.db", "path_key", "p")
+	r.want(`{"p":"$/a.log","log":"1"}`)
+	r.stop()
+	r.append("a.log", "2\n")
+	r.rename("a.log", "a.log.1")
+	r.write("a.log", "3\n")
+	r.write("other.txt", "no\n")
+	r.newEnv()
+	r.start("db", "$/pos.db", "path_key", "p", "read_from_head", "off")
+	r.em.Wait(t, 3)
+	records := r.em.Records()
+	slices.Sort(records)
+	for i, want := range []string{"1", "2", "3"} {
+		if records[i] != `{"p":"`+r.path("a.log")+`","log":"`+want+`"}` {
+			t.Errorf("records %q", records)
+		}
+	}
+	r.eventually("the old file is closed and forgotten", func() bool {
+		rows := readRows(t, r.path("pos.db"))
+		return r.in.closed.Load() == 1 && len(rows) == 1 && rows[0].name == r.path("a.log") && rows[0].offset == 2
+	})
+}
+
+// An inode that was given to another file in the same directory is no rotated
+// file.
+func TestDBInodeUsedAgainInTheSameDirectory(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "1\n")
+	r.start("db", "$/pos.db")
+	r.lines("1")
+	r.stop()
+	r.rename("a.log", "b.txt")
+	w, err := os.OpenFile(r.path("b.txt"), os.O_WRONLY, 0)
+	r.must(err)
+	_, err = w.WriteString("quite another text\n")
+	r.must(err)
+	r.must(w.Close())
+	r.start("db", "$/pos.db")
+	r.settle()
+	r.lines("1")
+	r.stop()
+	if rows := readRows(t, r.path("pos.db")); len(rows) != 0 {
 		t.Errorf("rows %+v", rows)
 	}
 }

@@ -77,8 +77,11 @@ func (k *keeper) start(now time.Time) error {
 	k.first = true
 	clean := k.scan(now)
 	k.first = false
-	if k.db != nil && clean {
-		k.deleteStale()
+	if k.db != nil {
+		k.findRotated(now)
+		if clean {
+			k.deleteStale()
+		}
 	}
 	k.store()
 	return nil

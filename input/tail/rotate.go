@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -176,4 +177,58 @@ func (k *keeper) drop(f *file, forget bool) {
 	}
 	m, _ := f.ledger.take()
 	k.changes = append(k.changes, dbChange{file: f, offset: true, at: m})
+}
+
+// findRotated looks for files that were rotated while nothing ran: the
+// database knows how far they were read, but none of the paths leads to them.
+// They are looked for in the directories in which they were.
+func (k *keeper) findRotated(now time.Time) {
+	open := map[uint64]bool{}
+	for id := range k.files {
+		open[id.inode] = true
+	}
+	missing := map[string]map[uint64]dbRow{}
+	for inode, row := range k.db.rows {
+		if _, ok := k.wanted(filepath.Clean(row.name)); ok && !open[inode] {
+			dir := filepath.Dir(row.name)
+			if missing[dir] == nil {
+				missing[dir] = map[uint64]dbRow{}
+			}
+			missing[dir][inode] = row
+		}
+	}
+	for dir, rows := range missing {
+		names, err := readNames(dir)
+		if err != nil {
+			k.log.Error("cannot look for rotated files", "directory", dir, "error", err)
+			continue
+		}
+		for _, name := range names {
+			st, id, err := statID(filepath.Join(dir, name))
+			if err != nil || !st.Mode().IsRegular() || k.files[id] != nil {
+				continue
+			}
+			if row, ok := rows[id.inode]; ok && row.offset < st.Size() {
+				k.takeRotated(row, filepath.Join(dir, name), now)
+			}
+		}
+	}
+}
+
+// takeRotated reads the rest of a file that was rotated while nothing ran.
+func (k *keeper) takeRotated(row dbRow, name string, now time.Time) {
+	f, err := k.newFile(row.name, name, now)
+	if err != nil {
+		k.log.Error("cannot read the rest of a rotated file", "file", name, "error", err)
+		return
+	}
+	if row.markerSize == 0 && !strings.HasPrefix(filepath.Base(name), filepath.Base(row.name)) || f.offset != row.offset {
+		// The inode was given to another file.
+		f.f.Close()
+		return
+	}
+	k.log.Info("file was rotated while it was not read; reading the rest", "file", row.name, "to", name, "offset", f.offset)
+	k.take(f)
+	k.leaves(f, now)
+	k.rename(f, name)
 }

@@ -86,7 +86,7 @@ func (k *keeper) probe(path string, now time.Time) bool {
 		k.remember(path, id, st.Size(), false, nil)
 		return true
 	}
-	return k.open(path, id, now)
+	return k.open(path, now)
 }
 
 func (k *keeper) tooOld(st fs.FileInfo, now time.Time) bool {
@@ -121,8 +121,8 @@ func (m *memo) sameAs(f *os.File, id fileID, size int64) bool {
 
 // open opens a file and gives it to the reader. It returns false if the file
 // could not be read.
-func (k *keeper) open(path string, id fileID, now time.Time) bool {
-	f, err := k.newFile(path, id, now)
+func (k *keeper) open(path string, now time.Time) bool {
+	f, err := k.newFile(path, path, now)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotWanted):
 		return true
@@ -131,28 +131,35 @@ func (k *keeper) open(path string, id fileID, now time.Time) bool {
 		k.in.stats.Reject("file_unreadable", 1)
 		return false
 	}
+	delete(k.memos, path)
+	delete(k.awaited, path)
+	k.take(f)
+	return true
+}
+
+// take gives a new file to the reader.
+func (k *keeper) take(f *file) {
 	k.in.opened.Add(1)
 	k.in.seen.Store(true)
 	k.in.unread.Add(1)
 	k.files[f.id] = f
-	k.byName[filepath.Clean(path)] = f
-	delete(k.memos, path)
-	delete(k.awaited, path)
-	k.log.Debug("file opened", "file", path, "inode", f.id.inode, "offset", f.offset)
+	k.byName[filepath.Clean(f.name)] = f
+	k.log.Debug("file opened", "file", f.name, "inode", f.id.inode, "offset", f.offset)
 	k.watch.add(f)
 	k.in.queue.push(f)
-	return true
 }
 
 // errNotWanted is why newFile makes no file that is no failure.
 var errNotWanted = errors.New("the file is not to be read")
 
-func (k *keeper) newFile(path string, id fileID, now time.Time) (_ *file, err error) {
+// newFile opens the file that is called name now and was called path, which is
+// what its records say and its tag is made of.
+func (k *keeper) newFile(path, name string, now time.Time) (_ *file, err error) {
 	tag, err := k.in.tag.of(path)
 	if err != nil {
 		return nil, err
 	}
-	handle, err := k.openFile(path)
+	handle, err := k.openFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -168,17 +175,18 @@ func (k *keeper) newFile(path string, id fileID, now time.Time) (_ *file, err er
 	if !st.Mode().IsRegular() {
 		return nil, errNotWanted // replaced since it was looked at
 	}
-	if id, err = idOf(st, handle); err != nil {
+	id, err := idOf(st, handle)
+	if err != nil {
 		return nil, err
 	}
 	if k.files[id] != nil {
 		return nil, errNotWanted
 	}
 	f := &file{
-		id: id, path: path, name: path, tag: tag, f: handle, ledger: &ledger{},
+		id: id, path: path, name: name, tag: tag, f: handle, ledger: &ledger{},
 		seen: k.scans, size: st.Size(), modified: st.ModTime(), grown: now, unread: true, polled: true,
 	}
-	if lst, err := os.Lstat(path); err == nil && lst.Mode()&fs.ModeSymlink != 0 {
+	if lst, err := os.Lstat(name); err == nil && lst.Mode()&fs.ModeSymlink != 0 {
 		f.link = true
 	}
 	if isGzip(path) {
@@ -201,6 +209,10 @@ func (k *keeper) position(f *file, size int64) error {
 	if (k.first && !k.cfg.ReadFromHead) || (!k.first && !k.cfg.ReadNewFromHead) {
 		offset = size
 	}
+	if k.db != nil && k.first && k.db.names[f.path] {
+		// Another file was read under this name before, so this one is new.
+		offset = 0
+	}
 	if m, ok := k.memos[f.path]; ok && m.sameAs(f.f, f.id, size) {
 		if m.failed {
 			return errNotWanted
@@ -216,7 +228,7 @@ func (k *keeper) position(f *file, size int64) error {
 	if f.before, err = f.window(offset); err != nil {
 		return fmt.Errorf("read what is in front of offset %d: %w", offset, err)
 	}
-	if stored && (offset > size || offset < 0 || row.markerSize > 0 && (row.markerSize != f.before.n || row.markerHash != f.before.hash())) {
+	if stored && !row.about(size, &f.before) {
 		// The inode belongs to another file now, or the file was truncated.
 		k.log.Info("file is read from its head, as the stored offset is not about its content", "file", f.path, "offset", offset)
 		offset, f.before = 0, marker{}
