@@ -10,9 +10,14 @@ import (
 	"time"
 )
 
-// TestListenerOutlivesALackOfFiles takes all file descriptors away, connects,
-// and gives them back.
+// TestListenerOutlivesALackOfFiles takes all file descriptors away, or all but
+// a few, connects, and gives them back.
 func TestListenerOutlivesALackOfFiles(t *testing.T) {
+	t.Run("none is left", func(t *testing.T) { lackFiles(t, 0) })
+	t.Run("few are left, for others", func(t *testing.T) { lackFiles(t, 8) })
+}
+
+func lackFiles(t *testing.T, left int) {
 	rejected := make(chan string, 100)
 	l := serve(t, "tcp", "127.0.0.1:0", ListenOptions{Reject: func(r string) { rejected <- r }}, echo)
 	port := l.Addr().(*net.TCPAddr).Port
@@ -31,7 +36,7 @@ func TestListenerOutlivesALackOfFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	low := old
-	low.Cur = 64
+	low.Cur = 128
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
 		t.Fatal(err)
 	}
@@ -51,6 +56,10 @@ func TestListenerOutlivesALackOfFiles(t *testing.T) {
 		}
 		fill = append(fill, f)
 	}
+	for _, f := range fill[len(fill)-left:] {
+		f.Close()
+	}
+	fill = fill[:len(fill)-left]
 
 	if err := syscall.Connect(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
@@ -61,6 +70,12 @@ func TestListenerOutlivesALackOfFiles(t *testing.T) {
 	// The peer is told at once, by an end or a reset, rather than left waiting.
 	if n, err := syscall.Read(fd, make([]byte, 1)); n > 0 || err == syscall.EAGAIN {
 		t.Errorf("read %d bytes, %v; want the end of the connection", n, err)
+	}
+
+	if f, err := os.Open(os.DevNull); err == nil {
+		f.Close()
+	} else if left > 0 {
+		t.Errorf("the connection took the last file: %v", err)
 	}
 
 	restore()

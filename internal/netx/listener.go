@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// Listener accepts connections for as long as it is open. Running out of file
-// descriptors does not end it: the connection is closed at once, counted, and
-// the next one is waited for after a pause. It is a [net.Listener], whose TLS
+// Listener accepts connections for as long as it is open. It leaves some file
+// descriptors to the rest of the process: a connection that would take one of
+// them is closed at once, counted, and the next one is waited for after a pause.
+// The same happens when there is none at all. It is a [net.Listener], whose TLS
 // connections have not shaken hands yet, or is driven by Serve.
 type Listener struct {
 	inner   net.Listener
@@ -87,13 +88,19 @@ func (l *Listener) Accept() (net.Conn, error) {
 	pause := acceptPause
 	for {
 		conn, err := l.inner.Accept()
-		if err == nil {
+		if err == nil && !crowded(conn) {
 			if c := l.admit(conn); c != nil {
 				return c, nil
 			}
 			continue
 		}
 		switch {
+		case err == nil:
+			// The pause stays short: closing is cheap, and there may be room again.
+			pause = acceptPause
+			l.reject("too_many_files")
+			l.log.Error("a connection is refused: almost no file descriptor is left", "peer", conn.RemoteAddr().String())
+			_ = conn.Close()
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 			l.reject("too_many_files")
 			l.log.Error("a connection is refused: no file descriptor is left", "error", err)
