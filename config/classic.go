@@ -260,6 +260,10 @@ func (p *classicParser) property() {
 		return
 	}
 	key := strings.TrimFunc(body[:sep], isSpaceC)
+	if key == "" {
+		p.fail(level, "", "the key is empty")
+		return
+	}
 	if tab := strings.IndexByte(key, '\t'); tab >= 0 {
 		sev := option.Error
 		if p.section.kind == kindService || p.section.kind == kindOther {
