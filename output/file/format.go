@@ -119,6 +119,9 @@ func parseTemplate(s string) []templatePart {
 	}
 }
 
+// timeKey stands for the time in a template.
+const timeKey = "time"
+
 func (o *Output) appendTemplate(dst []byte, cur *event.Cursor) []byte {
 	for _, part := range o.template {
 		if !part.key {
@@ -127,7 +130,7 @@ func (o *Output) appendTemplate(dst []byte, cur *event.Cursor) []byte {
 		}
 		key := part.text[1 : len(part.text)-1]
 		// In Fluent Bit any beginning of "time" means the time, even {}.
-		if strings.HasPrefix("time", key) {
+		if len(key) <= len(timeKey) && timeKey[:len(key)] == key {
 			dst = appendMicros(dst, cur.Time)
 		} else if val, ok := first(cur.Record, key); !ok {
 			dst = append(dst, part.text...)

@@ -129,7 +129,8 @@ const (
 // of returns the file of a record and, unless it is to be written there, why
 // not.
 func (p *places) of(tag string, cur *event.Cursor) (string, verdict, string) {
-	path, ok := p.path.text, true
+	var ok bool
+	path := p.path.text
 	if p.path.dynamic() {
 		if path, ok = p.path.fill(tag, cur); !ok {
 			return p.instead(p.onMissing, "path_field_missing")
