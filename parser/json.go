@@ -15,8 +15,10 @@ type jsonFormat struct {
 func newJSON(p *Parser) (format, []problem) {
 	var ps []problem
 	if p.spec.Types != "" {
-		ps = append(ps, problem{"types", option.Advice, "option \"types\" has no effect with format json, whose values have types of their own"})
+		ps = append(ps, problem{key: "types", severity: option.Advice, message: "option \"types\" has no effect with format json, whose values have types of their own"})
 	}
+	// The time may be in a field that a decoder makes.
+	p.decodes = true
 	return &jsonFormat{parser: p, time: p.time}, ps
 }
 
@@ -26,16 +28,18 @@ func (j *jsonFormat) parse(line []byte, e *event.Event) bool {
 	}
 	batch := e.Batch()
 	arena := batch.Arena(len(line) + 64)
-	out, rest, err := event.AppendJSON(arena, line)
-	if err != nil {
+	out, ok := appendJSONObject(arena, line)
+	if !ok {
 		return false
 	}
-	if rest = event.SkipJSONSpace(rest); len(rest) > 0 {
-		// A second value means that the text is not one record; anything else
-		// behind the first is ignored.
-		if _, _, err := event.AppendJSON(out, rest); err == nil {
-			return false
+	if j.parser.decoders != nil {
+		record := j.parser.decoders.decode(batch, batch.SetArena(out))
+		if j.time != nil {
+			cut := j.takeTime(record, e)
+			record = record[cut.from:cut.to]
 		}
+		e.SetRecord(record)
+		return true
 	}
 	if j.time == nil {
 		e.SetRecord(batch.SetArena(out))
@@ -46,6 +50,22 @@ func (j *jsonFormat) parse(line []byte, e *event.Event) bool {
 	record := batch.SetArena(out[:start+cut.to])
 	e.SetRecord(record[cut.from:])
 	return true
+}
+
+// appendJSONObject appends the object at the start of text as a map. A second
+// value behind it means that the text is not one record; anything else there is
+// ignored.
+func appendJSONObject(dst, text []byte) ([]byte, bool) {
+	out, rest, err := event.AppendJSON(dst, text)
+	if err != nil {
+		return dst, false
+	}
+	if rest = event.SkipJSONSpace(rest); len(rest) > 0 {
+		if _, _, err := event.AppendJSON(out, rest); err == nil {
+			return dst, false
+		}
+	}
+	return out, true
 }
 
 // span is a part of a slice.

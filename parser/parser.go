@@ -17,8 +17,13 @@ type Parser struct {
 	spec     Spec
 	format   format
 	time     *timeField // nil when times are not read
+	types    typeTable
+	decoders decoders
+	decodes  bool // the format decodes by itself
 	log      *slog.Logger
 	badTimes atomic.Uint64
+	badTypes atomic.Uint64
+	givenUp  atomic.Uint64
 }
 
 // format is the syntax of a parser. parse does what [Parser.Parse] does.
@@ -29,7 +34,10 @@ type format interface {
 // formats makes a format for a parser whose spec and time are set. Problems
 // are about the options that the format alone uses.
 var formats = map[string]func(p *Parser) (format, []problem){
-	"json": newJSON,
+	"json":   newJSON,
+	"logfmt": newLogfmt,
+	"ltsv":   newLTSV,
+	"regex":  newRegex,
 }
 
 func formatNames() []string { return slices.Sorted(maps.Keys(formats)) }
@@ -39,6 +47,8 @@ type problem struct {
 	key      string
 	severity option.Severity
 	message  string
+	offset   int        // of the byte of the option's text that it is about
+	pos      option.Pos // if the option may stand in several places
 }
 
 // New makes the parser of a [PARSER] section from its properties. name is the
@@ -54,8 +64,14 @@ func New(name string, props []option.Property, pos option.Pos) (*Parser, option.
 	report := func(found ...problem) {
 		for _, f := range found {
 			at := pos
-			if i := slices.IndexFunc(props, func(q option.Property) bool { return strings.EqualFold(q.Key, f.key) }); i >= 0 {
+			if f.pos != (option.Pos{}) {
+				at = f.pos
+			} else if i := slices.IndexFunc(props, func(q option.Property) bool { return strings.EqualFold(q.Key, f.key) }); i >= 0 {
 				at = props[i].Pos
+				if text := props[i].Value.Pos; f.offset > 0 && text.Col > 0 {
+					at = text
+					at.Col += f.offset
+				}
 			}
 			ps = append(ps, option.Problem{Severity: f.severity, Pos: at, Section: section, Key: f.key, Message: f.message})
 		}
@@ -63,14 +79,15 @@ func New(name string, props []option.Property, pos option.Pos) (*Parser, option.
 	var found []problem
 	p.time, found = newTimeField(&p.spec)
 	report(found...)
+	p.types, found = newTypes(p.spec.Types)
+	report(found...)
 	makeFormat := formats[strings.ToLower(p.spec.Format)]
 	if makeFormat == nil {
-		report(problem{"format", option.Error, fmt.Sprintf("format %q is not one of %s", p.spec.Format, strings.Join(formatNames(), ", "))})
+		report(problem{key: "format", severity: option.Error, message: fmt.Sprintf("format %q is not one of %s", p.spec.Format, strings.Join(formatNames(), ", "))})
 		return nil, ps
 	}
-	if len(p.spec.Decoders) > 0 {
-		report(problem{"decode_field", option.Error, "fields of parsed records cannot be decoded"})
-	}
+	p.decoders, found = newDecoders(p.spec.Decoders)
+	report(found...)
 	p.format, found = makeFormat(p)
 	report(found...)
 	if ps.HasErrors() {
@@ -95,12 +112,42 @@ func (p *Parser) BadTimes() uint64 { return p.badTimes.Load() }
 // Parse sets the record of e, and its time if the text has one other than 0,
 // and tells whether the text fits; if not, e is as it was. It may alias line,
 // which must stay unchanged as long as e's batch lives.
-func (p *Parser) Parse(line []byte, e *event.Event) bool { return p.format.parse(line, e) }
+func (p *Parser) Parse(line []byte, e *event.Event) bool {
+	if !p.format.parse(line, e) {
+		return false
+	}
+	if p.decoders != nil && !p.decodes {
+		e.SetRecord(p.decoders.decode(e.Batch(), e.Record()))
+	}
+	return true
+}
+
+// GivenUp is the number of lines so far that an expression was not matched with
+// to the end, because that took too many steps. They count as not fitting.
+func (p *Parser) GivenUp() uint64 { return p.givenUp.Load() }
+
+// BadTypes is the number of values so far that Types asks to be a truth value
+// and that stayed text because they are none.
+func (p *Parser) BadTypes() uint64 { return p.badTypes.Load() }
+
+// show is how many bytes of a line a message quotes at most.
+const show = 128
 
 // misfit reports that the time of a line could not be read.
 func (p *Parser) misfit(text []byte, err error) {
 	p.badTimes.Add(1)
-	const show = 128
 	p.log.Warn("cannot read the time of a line", "parser", p.spec.Name, "time", string(text[:min(len(text), show)]),
 		"time_format", p.spec.TimeFormat, "error", err)
+}
+
+// badType reports that a value stays text.
+func (p *Parser) badType(text []byte) {
+	p.badTypes.Add(1)
+	p.log.Warn("a value is neither true nor false and stays text", "parser", p.spec.Name, "value", string(text[:min(len(text), show)]))
+}
+
+// giveUp reports a line that would take too long.
+func (p *Parser) giveUp(line []byte, err error) {
+	p.givenUp.Add(1)
+	p.log.Warn("cannot match a line with the expression", "parser", p.spec.Name, "line", string(line[:min(len(line), show)]), "error", err)
 }

@@ -19,11 +19,15 @@ func mustNew(t testing.TB, kv ...string) *parser.Parser {
 	return p
 }
 
-func newParser(kv ...string) (*parser.Parser, option.Problems) {
+func newParser(kv ...string) (*parser.Parser, option.Problems) { return newParserAt(0, kv...) }
+
+// newParserAt is newParser with the values in the given column.
+func newParserAt(col int, kv ...string) (*parser.Parser, option.Problems) {
 	var props []option.Property
 	for i := 0; i < len(kv); i += 2 {
 		p := option.Prop(kv[i], kv[i+1])
 		p.Pos = option.Pos{File: "parsers.conf", Line: i/2 + 2}
+		p.Value.Pos = option.Pos{File: "parsers.conf", Line: i/2 + 2, Col: col}
 		props = append(props, p)
 	}
 	return parser.New("", props, option.Pos{File: "parsers.conf", Line: 1})
@@ -64,7 +68,7 @@ func TestProblems(t *testing.T) {
 	f("error: parsers.conf:1: parser p: option \"format\" is missing", "Name", "p")
 	f("warning: parsers.conf:3: parser p: option \"Format\" has no value and is ignored\nerror: parsers.conf:1: parser p: option \"format\" is missing",
 		"Name", "p", "Format", "")
-	f("error: parsers.conf:3: parser p: format \"xml\" is not one of json", "Name", "p", "Format", "xml")
+	f("error: parsers.conf:3: parser p: format \"xml\" is not one of json, logfmt, ltsv, regex", "Name", "p", "Format", "xml")
 	f("warning: parsers.conf:4: parser p: unknown option \"Tim_Key\" is ignored; did you mean \"time_key\"?",
 		"Name", "p", "Format", "json", "Tim_Key", "x")
 	f("warning: parsers.conf:4: parser p: option \"format\" is given more than once; the first one counts",

@@ -22,9 +22,9 @@ func newTimeField(s *Spec) (*timeField, []problem) {
 	if s.TimeFormat == "" {
 		switch {
 		case s.TimeZone != "":
-			return nil, []problem{{"time_zone", option.Error, "option \"time_zone\" needs \"time_format\""}}
+			return nil, []problem{{key: "time_zone", severity: option.Error, message: "option \"time_zone\" needs \"time_format\""}}
 		case s.TimeKey != "":
-			return nil, []problem{{"time_key", option.Advice, "option \"time_key\" has no effect without \"time_format\""}}
+			return nil, []problem{{key: "time_key", severity: option.Advice, message: "option \"time_key\" has no effect without \"time_format\""}}
 		}
 		return nil, nil
 	}
@@ -35,28 +35,28 @@ func newTimeField(s *Spec) (*timeField, []problem) {
 	if s.TimeZone != "" {
 		switch {
 		case s.TimeSystemTimezone:
-			return nil, []problem{{"time_zone", option.Error, "option \"time_zone\" cannot be combined with \"time_system_timezone\""}}
+			return nil, []problem{{key: "time_zone", severity: option.Error, message: "option \"time_zone\" cannot be combined with \"time_system_timezone\""}}
 		case s.TimeOffset != "":
-			return nil, []problem{{"time_zone", option.Error, "option \"time_zone\" cannot be combined with \"time_offset\""}}
+			return nil, []problem{{key: "time_zone", severity: option.Error, message: "option \"time_zone\" cannot be combined with \"time_offset\""}}
 		}
 		zone, err := timefmt.LoadLocation(s.TimeZone)
 		if err != nil {
-			return nil, []problem{{"time_zone", option.Error, fmt.Sprintf("option \"time_zone\": %v", err)}}
+			return nil, []problem{{key: "time_zone", severity: option.Error, message: fmt.Sprintf("option \"time_zone\": %v", err)}}
 		}
 		o.Zone = zone
 	} else if s.TimeOffset != "" && !s.TimeSystemTimezone {
 		var err error
 		if o.Offset, err = timefmt.ParseOffset(s.TimeOffset); err != nil {
-			return nil, []problem{{"time_offset", option.Error, fmt.Sprintf("option \"time_offset\": %v", err)}}
+			return nil, []problem{{key: "time_offset", severity: option.Error, message: fmt.Sprintf("option \"time_offset\": %v", err)}}
 		}
 	}
 	layout, err := timefmt.Compile(s.TimeFormat, o)
 	if err != nil {
-		return nil, []problem{{"time_format", option.Error, fmt.Sprintf("option \"time_format\": %v", err)}}
+		return nil, []problem{{key: "time_format", severity: option.Error, message: fmt.Sprintf("option \"time_format\": %v", err)}}
 	}
 	var ps []problem
 	for _, w := range layout.Warnings() {
-		ps = append(ps, problem{"time_format", option.Warning, w})
+		ps = append(ps, problem{key: "time_format", severity: option.Warning, message: w})
 	}
 	t := &timeField{key: s.TimeKey, keep: s.TimeKeep, layout: layout}
 	if t.key == "" {

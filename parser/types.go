@@ -1,0 +1,246 @@
+package parser
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/option"
+)
+
+// valueType is a type of the option Types.
+type valueType uint8
+
+const (
+	typeText valueType = iota // string, and fields that Types does not name
+	typeInteger
+	typeHex
+	typeFloat
+	typeBool
+)
+
+var typeNames = map[string]valueType{
+	"string": typeText, "integer": typeInteger, "hex": typeHex, "float": typeFloat, "bool": typeBool,
+}
+
+// typeTable is the option Types: the types of fields by name. It is nil if the
+// option is not given.
+type typeTable map[string]valueType
+
+// newTypes reads the option Types. As in Fluent Bit what it does not know makes
+// a string, and of several types of a field the first counts.
+func newTypes(text string) (typeTable, []problem) {
+	if text == "" {
+		return nil, nil
+	}
+	var ps []problem
+	warn := func(format string, args ...any) {
+		ps = append(ps, problem{key: "types", severity: option.Warning, message: "option \"types\": " + fmt.Sprintf(format, args...)})
+	}
+	types := typeTable{}
+	for word := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' }) {
+		key, name, ok := strings.Cut(word, ":")
+		if !ok {
+			warn("%q is not of the form key:type and is ignored", word)
+			continue
+		}
+		typ, known := typeNames[strings.ToLower(name)]
+		if !known {
+			warn("%q is not one of string, integer, float, bool, hex; the field %q stays a string", name, key)
+		}
+		if _, twice := types[key]; twice {
+			warn("the field %q is given more than once; the first one counts", key)
+			continue
+		}
+		types[key] = typ
+	}
+	return types, ps
+}
+
+func (t typeTable) of(name string) valueType { return t[name] }
+
+// appendTyped appends text as a value of the given type. Text that is no number
+// counts as 0, and one with something behind the number as the number, as with
+// atoll(3), strtoull(3) and atof(3). Text that is no truth value stays text.
+func (p *Parser) appendTyped(dst []byte, typ valueType, text []byte) []byte {
+	switch typ {
+	case typeInteger:
+		return event.AppendInt(dst, leadingInt(text))
+	case typeHex:
+		return event.AppendUint(dst, leadingHex(text))
+	case typeFloat:
+		return event.AppendFloat(dst, leadingFloat(text))
+	case typeBool:
+		switch {
+		case hasPrefixFold(text, "true"):
+			return event.AppendBool(dst, true)
+		case hasPrefixFold(text, "false"):
+			return event.AppendBool(dst, false)
+		}
+		p.badType(text)
+	}
+	return appendText(dst, text)
+}
+
+func hasPrefixFold(b []byte, lower string) bool {
+	if len(b) < len(lower) {
+		return false
+	}
+	for i := range len(lower) {
+		if b[i]|0x20 != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// signed skips white space and a sign.
+func signed(b []byte) (rest []byte, negative bool) {
+	for len(b) > 0 && (b[0] == ' ' || b[0] >= '\t' && b[0] <= '\r') {
+		b = b[1:]
+	}
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		return b[1:], b[0] == '-'
+	}
+	return b, false
+}
+
+// leadingInt reads as atoll(3) does, with too large numbers limited.
+func leadingInt(b []byte) int64 {
+	b, negative := signed(b)
+	limit := uint64(math.MaxInt64)
+	if negative {
+		limit++
+	}
+	var n uint64
+	for _, c := range b {
+		if c -= '0'; c > 9 {
+			break
+		}
+		if n > (limit-uint64(c))/10 {
+			n = limit
+			break
+		}
+		n = n*10 + uint64(c)
+	}
+	if negative {
+		return -int64(n)
+	}
+	return int64(n)
+}
+
+// leadingHex reads as strtoull(3) does with base 16: a minus sign wraps around,
+// and what does not fit is the largest number.
+func leadingHex(b []byte) uint64 {
+	b, negative := signed(b)
+	if len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x' && hexDigit(b[2]) >= 0 {
+		b = b[2:]
+	}
+	var n uint64
+	for _, c := range b {
+		d := hexDigit(c)
+		if d < 0 {
+			break
+		}
+		if n > math.MaxUint64>>4 {
+			return math.MaxUint64
+		}
+		n = n<<4 | uint64(d)
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+// hexDigit returns the value of a hexadecimal digit, or -1.
+func hexDigit(c byte) int {
+	switch {
+	case c-'0' <= 9:
+		return int(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// leadingFloat reads as strtod(3) does.
+func leadingFloat(b []byte) float64 {
+	b, negative := signed(b)
+	f := 0.0
+	switch {
+	case hasPrefixFold(b, "inf"):
+		f = math.Inf(1)
+	case hasPrefixFold(b, "nan"):
+		f = math.NaN()
+	default:
+		n, exponent := floatLen(b)
+		text := unsafe.String(unsafe.SliceData(b), n)
+		if !exponent {
+			text += "p0"
+		}
+		// An error is one of range, with the infinity that strtod has too, or of
+		// text that is no number, with 0.
+		f, _ = strconv.ParseFloat(text, 64)
+	}
+	if negative {
+		return -f
+	}
+	return f
+}
+
+// floatLen returns how many bytes at the start of b are a number without sign.
+// The number lacks an exponent that ParseFloat needs if exponent is not set.
+func floatLen(b []byte) (n int, exponent bool) {
+	if len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x' {
+		i, digits := 2, 0
+		for i < len(b) && hexDigit(b[i]) >= 0 {
+			i++
+			digits++
+		}
+		if i < len(b) && b[i] == '.' {
+			for i++; i < len(b) && hexDigit(b[i]) >= 0; i++ {
+				digits++
+			}
+		}
+		if end := exponentEnd(b, i, 'p'); digits > 0 {
+			return end, end > i
+		}
+	}
+	i, digits := 0, 0
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+		digits++
+	}
+	if i < len(b) && b[i] == '.' {
+		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
+			digits++
+		}
+	}
+	if digits == 0 {
+		return 0, true
+	}
+	return exponentEnd(b, i, 'e'), true
+}
+
+// exponentEnd returns where the exponent at b[i:] ends, or i if there is none.
+func exponentEnd(b []byte, i int, mark byte) int {
+	if i >= len(b) || b[i]|0x20 != mark {
+		return i
+	}
+	j := i + 1
+	if j < len(b) && (b[j] == '+' || b[j] == '-') {
+		j++
+	}
+	start := j
+	for j < len(b) && b[j]-'0' <= 9 {
+		j++
+	}
+	if j == start {
+		return i
+	}
+	return j
+}
