@@ -3,6 +3,7 @@ package builtin
 
 import (
 	"github.com/kagarilog/kagari/filter/grep"
+	"github.com/kagarilog/kagari/filter/modify"
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
 	"github.com/kagarilog/kagari/input/dummy"
@@ -56,6 +57,7 @@ func Registry() *plugin.Registry {
 		netif.Def(),
 
 		grep.Def(),
+		modify.Def(),
 
 		outstdout.Def(),
 		file.Def(),
