@@ -34,9 +34,10 @@ type condition struct {
 	kind string
 	path *event.Accessor // nil: no place in a record
 	// noKey says that the path ends at an element of a list.
-	noKey      bool
-	value      string
-	keys, vals *regex.Regexp
+	noKey       bool
+	noArguments bool
+	value       string
+	keys, vals  *regex.Regexp
 }
 
 // parseCondition reads the value of a condition.
@@ -58,7 +59,9 @@ func parseCondition(line string) (condition, error) {
 		return condition{}, fmt.Errorf("%s", msg)
 	}
 	if len(words) == 1 {
-		return condition{}, fmt.Errorf("%q names no key", line)
+		// Fluent Bit then takes the kind for the key.
+		words = append(words, words[0])
+		c.noArguments = true
 	}
 	if len(words) == 3 {
 		c.value = words[2]

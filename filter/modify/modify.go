@@ -40,11 +40,9 @@ type Config struct {
 // Fields binds the options.
 func (c *Config) Fields() []option.Field {
 	*c = Config{}
-	add := c.ruleField("add", opAdd, "A key and a value, which is added if the key does not exist.")
-	add.Aliases = []string{"add_if_not_present"}
 	return []option.Field{
 		c.ruleField("set", opSet, "A key and a value, which is added at the end; a field with the key is removed before."),
-		add,
+		c.ruleField("add", opAdd, "A key and a value, which is added if the key does not exist."),
 		c.ruleField("remove", opRemove, "A key to remove."),
 		c.ruleField("remove_wildcard", opRemoveWildcard, "The start of the keys to remove."),
 		c.ruleField("remove_regex", opRemoveRegex, "A regular expression for the keys to remove."),
@@ -103,6 +101,9 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		env.Log.Warn("a rule does something else than it says, as in Fluent Bit", "rule", w)
 	}
 	for _, cond := range c.conditions {
+		if cond.noArguments {
+			env.Log.Warn("a condition names no key, so its own name is taken for one, as in Fluent Bit", "condition", cond.text)
+		}
 		if cond.usesPath() {
 			switch {
 			case cond.path == nil:
