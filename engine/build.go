@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -124,9 +123,7 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 		Stats:   &plugin.Stats{},
 		Dir:     b.cfg.Dir,
 		Metrics: b.engine.Metrics,
-		Sections: func(path string) ([]plugin.Section, error) {
-			return config.ReadSections(absolute(path, b.cfg.Dir))
-		},
+		Sections: b.cfg.ReadSections,
 		Service: plugin.Service{Flush: b.cfg.Service.Flush, Grace: b.cfg.Service.Grace, Version: b.opts.Version,
 			EscapeUnicode: b.cfg.Service.EscapeUnicode},
 	}
@@ -134,14 +131,6 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 		return def, nil, env
 	}
 	return def, pc, env
-}
-
-// absolute resolves path against dir.
-func absolute(path, dir string) string {
-	if filepath.IsAbs(path) || dir == "" {
-		return path
-	}
-	return filepath.Join(dir, path)
 }
 
 func (b *builder) parser(name string) (plugin.Parser, error) {
@@ -274,6 +263,9 @@ func (b *builder) output(inst *config.Instance) {
 	if def == nil || pc == nil {
 		return
 	}
+	if _, given := inst.Get("match"); !given && common.MatchRegex == "" && b.onlyPair() {
+		common.Match = "*"
+	}
 	pat, err := newPattern(common.Match, common.MatchRegex)
 	if err != nil {
 		b.fail(plugin.KindOutput, inst, err)
@@ -297,6 +289,12 @@ func (b *builder) output(inst *config.Instance) {
 	s.more = sync.NewCond(&s.mu)
 	s.processors = b.processors(inst, env.ID)
 	b.engine.sinks = append(b.engine.sinks, s)
+}
+
+// onlyPair tells whether there is nothing but one input and one output, which
+// Fluent Bit connects without a Match. Storage adds an input of its own there.
+func (b *builder) onlyPair() bool {
+	return len(b.cfg.Inputs) == 1 && len(b.cfg.Outputs) == 1 && b.cfg.Service.Storage.Path == ""
 }
 
 // processors builds what stands in an instance's processors section for logs.

@@ -45,7 +45,7 @@ func parseSize(s string, unit float64) (int64, error) {
 	if err != nil {
 		return 0, bad
 	}
-	suffix := strings.ToUpper(strings.TrimLeft(rest, " "))
+	suffix := strings.ToUpper(rest)
 	if unit == 1024 {
 		suffix = strings.Replace(suffix, "I", "", 1)
 	}
@@ -176,7 +176,7 @@ func quotedWord(s string) (word, rest string) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		switch {
-		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\'):
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '"':
 			i++
 			b.WriteByte(s[i])
 		case s[i] == '"':
