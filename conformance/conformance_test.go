@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -74,6 +75,9 @@ func runCase(t *testing.T, bin, dir string) {
 		return
 	}
 	want := expectedLines(t, filepath.Join(dir, "expected.jsonl"))
+	if *update {
+		want = nil
+	}
 	total := len(want) + len(expectedLines(t, filepath.Join(dir, "expected.stdout")))
 	for _, raw := range r.meta.Raw {
 		total += len(expectedLines(t, filepath.Join(dir, "expected."+raw)))
@@ -104,6 +108,10 @@ func runCase(t *testing.T, bin, dir string) {
 		for _, line := range r.read(name) {
 			got = append(got, r.canonical(name, line))
 		}
+	}
+	if *update {
+		r.record(got)
+		return
 	}
 	r.compare("records", r.respell(want), got)
 	for _, raw := range r.meta.Raw {
@@ -157,6 +165,33 @@ func freePort(t *testing.T) string {
 	}
 	t.Fatal("no free port")
 	return ""
+}
+
+var update = flag.Bool("update", false, "write what came as the expectation; for the reference program only")
+
+// record writes the expectations anew.
+func (r *runner) record(records []string) {
+	write := func(name string, lines []string) {
+		text := strings.Join(lines, "\n")
+		if text != "" {
+			text += "\n"
+		}
+		if err := os.WriteFile(filepath.Join(r.dir, "expected."+name), []byte(text), 0o644); err != nil {
+			r.t.Error(err)
+		}
+	}
+	if len(r.meta.Outputs) > 0 {
+		write("jsonl", records)
+	}
+	for _, raw := range r.meta.Raw {
+		write(raw, r.masked(r.read(raw)))
+	}
+	if r.meta.Stdout != "" {
+		write("stdout", r.masked(r.stdout()))
+	}
+	if r.meta.CheckReplies {
+		write("replies", r.replies)
+	}
 }
 
 // respell gives JSON lines the spelling of canonical.
