@@ -208,7 +208,7 @@ func TestFilesAreBounded(t *testing.T) {
 	if _, ps := Load(big, LoadOptions{}); !strings.Contains(ps.Err().Error(), "is larger than") {
 		t.Error(ps)
 	}
-	if _, ps := Load(dir, LoadOptions{}); ps.HasErrors() || !strings.Contains(ps[0].Message, "directory") {
+	if _, ps := Load(dir, LoadOptions{}); !ps.HasErrors() || !strings.Contains(ps[0].Message, "directory") {
 		t.Errorf("a directory gives %v", ps)
 	}
 	for n := range maxFiles + 5 {

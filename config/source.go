@@ -44,9 +44,12 @@ func (s *Sources) Line(p option.Pos) (string, bool) {
 	return s.files[p.File][p.Line-1], true
 }
 
-// errDirectory says that a path is a directory, which Fluent Bit takes for an
-// empty file.
-var errDirectory = errors.New("this is a directory, which counts as an empty file")
+// mainFile is what messages call the file that everything begins with.
+const mainFile = "configuration file"
+
+// errDirectory says that a path is a directory. Fluent Bit takes it for an empty
+// file, which we refuse only for the main file.
+var errDirectory = errors.New("it is a directory, which counts as an empty file")
 
 // read returns the content of a file and remembers its lines.
 func (s *Sources) read(path string) ([]byte, error) {
@@ -104,6 +107,9 @@ func fileError(what, path string, err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return fmt.Sprintf("%s %q cannot be read: %v", what, path, pe.Err)
+	}
+	if err == errDirectory {
+		return fmt.Sprintf("%s %q is a directory", what, path)
 	}
 	return fmt.Sprintf("%s %q cannot be read: %v", what, path, err)
 }

@@ -132,7 +132,7 @@ func ReadTree(path string) (*Tree, option.Problems) {
 }
 
 func readTree(path string, src *Sources, ps *option.Problems) *Tree {
-	return readFile(path, option.Pos{}, "configuration file", src, ps)
+	return readFile(path, option.Pos{}, mainFile, src, ps)
 }
 
 // readFile reads a file with all that it includes; at is the place that asks
@@ -194,7 +194,8 @@ func seen(infos []os.FileInfo, fi os.FileInfo) bool {
 func (r *reader) open(path string, at option.Pos, what string) ([]byte, bool) {
 	text, err := r.tree.Sources.read(path)
 	switch {
-	case err == errDirectory:
+	case err == errDirectory && what != mainFile:
+		// A pattern may well find one.
 		r.warn(at, "", "%s %q: %v", what, path, err)
 		return nil, false
 	case err != nil:
