@@ -4,6 +4,9 @@ package builtin
 import (
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/modify"
+	"github.com/kagarilog/kagari/filter/nest"
+	filterparser "github.com/kagarilog/kagari/filter/parser"
+	"github.com/kagarilog/kagari/filter/record_modifier"
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
 	"github.com/kagarilog/kagari/input/dummy"
@@ -56,8 +59,11 @@ func Registry() *plugin.Registry {
 		disk.Def(),
 		netif.Def(),
 
+		filterparser.Def(),
 		grep.Def(),
+		record_modifier.Def(),
 		modify.Def(),
+		nest.Def(),
 
 		outstdout.Def(),
 		file.Def(),
