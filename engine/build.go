@@ -85,7 +85,7 @@ func (b *builder) build() {
 		p, problems := parser.New("", sec.Props, sec.Pos)
 		b.problems = append(b.problems, problems...)
 		if p != nil {
-			b.parsers[p.Name()] = p
+			b.addParser(p)
 		}
 	}
 	for _, task := range b.cfg.StreamTasks {
@@ -117,12 +117,12 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 	number := b.count[kind]
 	b.count[kind]++
 	env := &plugin.Env{
-		ID:      fmt.Sprintf("%s.%d", strings.ToLower(inst.Name), number),
-		Parser:  b.parser,
-		Stop:    b.engine.Stop,
-		Stats:   &plugin.Stats{},
-		Dir:     b.cfg.Dir,
-		Metrics: b.engine.Metrics,
+		ID:       fmt.Sprintf("%s.%d", strings.ToLower(inst.Name), number),
+		Parser:   b.parser,
+		Stop:     b.engine.Stop,
+		Stats:    &plugin.Stats{},
+		Dir:      b.cfg.Dir,
+		Metrics:  b.engine.Metrics,
 		Sections: b.cfg.ReadSections,
 		Service: plugin.Service{Flush: b.cfg.Service.Flush, Grace: b.cfg.Service.Grace, Version: b.opts.Version,
 			EscapeUnicode: b.cfg.Service.EscapeUnicode},
@@ -133,11 +133,22 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 	return def, pc, env
 }
 
+func (b *builder) addParser(p *parser.Parser) {
+	p.SetLog(b.opts.Handler.Named("parser:"+p.Name(), nil))
+	b.parsers[p.Name()] = p
+}
+
+// parser returns the parser of the configuration that has the name, or else the
+// built-in one.
 func (b *builder) parser(name string) (plugin.Parser, error) {
 	if p, ok := b.parsers[name]; ok {
 		return p, nil
 	}
-	var known []string
+	if p := parser.NewBuiltin(name); p != nil {
+		b.addParser(p)
+		return p, nil
+	}
+	known := parser.BuiltinNames()
 	for n := range b.parsers {
 		known = append(known, n)
 	}
@@ -228,33 +239,17 @@ func (b *builder) filter(inst *config.Instance) {
 		env.ID = common.Alias
 	}
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
+	env.Match = pat.matches
 	emitter := b.emitter(env)
 	f, err := pc.(plugin.FilterConfig).New(env)
+	if err == nil {
+		err = b.unique(emitter)
+	}
 	if err != nil {
 		b.fail(plugin.KindFilter, inst, err)
 		return
 	}
 	b.engine.filters = append(b.engine.filters, &step{id: env.ID, plugin: def.Name, filter: f, pattern: pat, log: env.Log, env: env, emitter: emitter})
-}
-
-// emitter makes the source through which a filter's own events enter. Its
-// events came from other sources and are counted there, so only its name is
-// new.
-func (b *builder) emitter(env *plugin.Env) *source {
-	s := b.source("emitter_for_"+env.ID, "emitter")
-	s.log = env.Log
-	s.memory.limit = 0
-	var once sync.Once
-	env.Emitter = func(name string) plugin.Emitter {
-		once.Do(func() {
-			if name != "" {
-				s.id, s.defaultTag = name, name
-			}
-		})
-		return s
-	}
-	b.engine.emitters = append(b.engine.emitters, s)
-	return s
 }
 
 func (b *builder) output(inst *config.Instance) {
@@ -330,6 +325,12 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 			}
 		}
 		steps = append(steps, st)
+	}
+	if inst.Kind == plugin.KindInput {
+		// What a processor of an input emits passes the ones behind it.
+		for i, st := range steps {
+			st.emitter.processors = steps[i+1:]
+		}
 	}
 	return steps
 }

@@ -31,6 +31,7 @@ type source struct {
 	processors []*step
 	filesystem bool
 	memory     budget // Mem_Buf_Limit
+	listed     bool   // an emitter that its filter has asked for
 
 	records, bytes atomic.Uint64
 	unrouted       atomic.Uint64

@@ -19,7 +19,7 @@ func (e *Engine) Metrics() []plugin.Metric {
 		in.env.Stats.Each(m.each(in.id))
 	}
 	for _, s := range e.emitters {
-		if s.records.Load() > 0 {
+		if s.listed || s.records.Load() > 0 {
 			m.input(s)
 		}
 	}

@@ -81,6 +81,18 @@ func (b *Batch) Add(ns int64) *Event {
 	return &b.Events[len(b.Events)-1]
 }
 
+// AddCopy appends a copy of an event of any batch, which shares nothing with it,
+// and returns it. The pointer holds until the next Add.
+func (b *Batch) AddCopy(e *Event) *Event {
+	c := Event{Time: e.Time, batch: b}
+	if len(e.Meta) > 0 {
+		c.Meta = Value(b.Bytes(e.Meta))
+	}
+	c.packed = b.SetArena(e.appendRecord(b.Arena(e.size())))
+	b.Events = append(b.Events, c)
+	return &b.Events[len(b.Events)-1]
+}
+
 // Size is the number of bytes that the batch's records take, roughly.
 func (b *Batch) Size() int {
 	n := len(b.Payload)

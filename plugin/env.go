@@ -25,6 +25,9 @@ type Env struct {
 	// Emitter returns an emitter whose events enter the router as from an input
 	// of that name, for filters that re-tag.
 	Emitter func(name string) Emitter
+	// Match tells whether the Match of a filter takes a tag. It is nil where the
+	// instance has none, as in processors.
+	Match func(tag string) bool
 	// Sections reads another file of configuration syntax, such as the file of
 	// an upstream option, relative to Dir.
 	Sections func(path string) ([]Section, error)

@@ -29,11 +29,23 @@ type Emitter interface {
 	Emit(ctx context.Context, b *event.Batch) error
 }
 
+// Buffered is an optional ability of what Env.Emitter returns.
+type Buffered interface {
+	// Buffer, called in New, says how the emitter keeps events on their way: at
+	// most memory bytes of them, where 0 is no limit of its own, and on disk if
+	// filesystem is set. The error says that there is no place on disk.
+	Buffer(memory int64, filesystem bool) error
+}
+
 // Filter shapes events on the goroutine of the input that emits them.
 type Filter interface {
 	// Filter edits b in place: changes, drops, adds. It keeps nothing of b. It
 	// may be called from several goroutines at once, each with its own batch;
 	// a filter with state locks it. On an error the batch goes on as it is.
+	//
+	// ctx is the one that the batch was emitted with, so that a filter that emits
+	// can tell its own events when they come by: it puts a value into the context
+	// that it emits with.
 	Filter(ctx context.Context, b *event.Batch) error
 }
 
