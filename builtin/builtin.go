@@ -7,10 +7,12 @@ import (
 	"github.com/kagarilog/kagari/filter/nest"
 	filterparser "github.com/kagarilog/kagari/filter/parser"
 	"github.com/kagarilog/kagari/filter/record_modifier"
+	"github.com/kagarilog/kagari/filter/rewrite_tag"
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
 	"github.com/kagarilog/kagari/input/dummy"
 	"github.com/kagarilog/kagari/input/exec"
+	"github.com/kagarilog/kagari/input/fluentbitmetrics"
 	inforward "github.com/kagarilog/kagari/input/forward"
 	"github.com/kagarilog/kagari/input/head"
 	"github.com/kagarilog/kagari/input/health"
@@ -24,6 +26,7 @@ import (
 	"github.com/kagarilog/kagari/input/tail"
 	intcp "github.com/kagarilog/kagari/input/tcp"
 	inudp "github.com/kagarilog/kagari/input/udp"
+	"github.com/kagarilog/kagari/input/unixsocket"
 	"github.com/kagarilog/kagari/output/counter"
 	"github.com/kagarilog/kagari/output/exit"
 	"github.com/kagarilog/kagari/output/file"
@@ -46,6 +49,7 @@ func Registry() *plugin.Registry {
 		inhttp.Def(),
 		intcp.Def(),
 		inudp.Def(),
+		unixsocket.Def(),
 		insyslog.Def(),
 		stdin.Def(),
 		dummy.Def(),
@@ -58,12 +62,14 @@ func Registry() *plugin.Registry {
 		mem.Def(),
 		disk.Def(),
 		netif.Def(),
+		fluentbitmetrics.Def(),
 
 		filterparser.Def(),
 		grep.Def(),
 		record_modifier.Def(),
 		modify.Def(),
 		nest.Def(),
+		rewrite_tag.Def(),
 
 		outstdout.Def(),
 		file.Def(),
