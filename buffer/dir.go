@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ const (
 	suffix  = ".chunk"
 	partial = ".part"
 	corrupt = "corrupt"
+
+	lockFile = "lock" // held by the process that uses the directory
 )
 
 // Dir is a directory of chunk files. Its methods may be called from several
@@ -28,6 +31,7 @@ const (
 type Dir struct {
 	path string
 	sync bool
+	lock *os.File // while open
 
 	bytes  atomic.Int64
 	chunks atomic.Int64
@@ -40,14 +44,38 @@ type Damage struct {
 	Events int // rescued from it
 }
 
-// Open returns the directory at path, which is made if missing. With sync every
-// write reaches the disk (fsync) before it returns; without, it survives the
-// death of the process but not that of the machine.
-func Open(path string, sync bool) (*Dir, error) {
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		return nil, fmt.Errorf("make storage directory: %w", err)
+// New returns the directory at path, which Open makes if it is missing. With
+// sync every write reaches the disk (fsync) before it returns; without, it
+// survives the death of the process but not that of the machine.
+func New(path string, sync bool) *Dir { return &Dir{path: path, sync: sync} }
+
+// Open makes the directory ready to be written to and takes it for this
+// process until Close.
+func (d *Dir) Open() error {
+	if err := os.MkdirAll(d.path, 0o755); err != nil {
+		return fmt.Errorf("make storage directory: %w", err)
 	}
-	return &Dir{path: path, sync: sync}, nil
+	// That this file can be made shows that others can.
+	f, err := os.OpenFile(filepath.Join(d.path, lockFile), os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write to storage directory: %w", err)
+	}
+	if err := lock(f); err != nil {
+		_ = f.Close()
+		return fmt.Errorf("take storage directory %q: %w", d.path, err)
+	}
+	d.lock = f
+	return nil
+}
+
+// Close gives the directory back. It may be called without Open, and again.
+func (d *Dir) Close() error {
+	f := d.lock
+	d.lock = nil
+	if f == nil {
+		return nil
+	}
+	return f.Close()
 }
 
 // Bytes is the size of all chunk files in bytes, Chunks their number.
@@ -61,21 +89,34 @@ func (d *Dir) file(input string, id event.ChunkID) string {
 }
 
 func escape(input string) string {
-	if s := url.PathEscape(input); s != "." && s != ".." && s != corrupt && s != "" {
+	switch s := url.PathEscape(input); s {
+	case "":
+		return "%00"
+	case ".", "..", corrupt, lockFile:
+		// Escaping the first character is enough, and PathUnescape undoes it.
+		return fmt.Sprintf("%%%02X", s[0]) + s[1:]
+	default:
 		return s
 	}
-	return "%" + fmt.Sprintf("%x", input)
 }
 
 // Write stores the chunk under the name of its input. When it returns nil the
-// chunk is safe to the degree that Open was asked for.
+// chunk is safe to the degree that New was asked for.
 func (d *Dir) Write(input string, c *event.Chunk) (err error) {
 	name := d.file(input, c.ID)
 	head := appendHead(nil, c)
+	if len(head) > maxHeader {
+		return fmt.Errorf("write chunk file: a tag of %d bytes is too long", len(c.Tag))
+	}
 	f, err := os.OpenFile(name+partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 			return fmt.Errorf("make storage directory: %w", err)
+		}
+		if d.sync {
+			if err = syncDir(d.path); err != nil {
+				return err
+			}
 		}
 		f, err = os.OpenFile(name+partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	}
@@ -166,8 +207,16 @@ func (d *Dir) Delete(info Info) error {
 // SetAside moves a chunk file that cannot be used under corrupt.
 func (d *Dir) SetAside(info Info) (string, error) {
 	name := d.file(info.Input, info.ID)
-	d.chunks.Add(-1)
-	return d.setAside(name)
+	st, err := os.Stat(name)
+	if err != nil {
+		return name, fmt.Errorf("set corrupt chunk aside: %w", err)
+	}
+	to, err := d.setAside(name)
+	if err == nil {
+		d.bytes.Add(-st.Size())
+		d.chunks.Add(-1)
+	}
+	return to, err
 }
 
 func (d *Dir) setAside(name string) (string, error) {
@@ -185,30 +234,32 @@ func (d *Dir) setAside(name string) (string, error) {
 // Scan reads the heads of all chunk files, oldest first. It is called once,
 // before anything is written. Damaged files are set aside, with what could be
 // rescued of their entries stored as a chunk of its own; files that were not
-// finished before a crash are damaged too, but their events were never
-// acknowledged, so the source has them still.
+// finished before a crash are removed, as their events were never
+// acknowledged, so the source has them still. The error is about what could
+// not be read or removed; the rest is found all the same.
 func (d *Dir) Scan() (found []Info, damaged []Damage, err error) {
 	inputs, err := os.ReadDir(d.path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list storage directory: %w", err)
 	}
+	var errs []error
 	for _, in := range inputs {
 		if !in.IsDir() || in.Name() == corrupt {
 			continue
 		}
 		input, err := url.PathUnescape(in.Name())
-		if err != nil {
-			input = in.Name()
+		if err != nil || escape(input) != in.Name() {
+			continue // Not ours.
 		}
 		files, err := os.ReadDir(filepath.Join(d.path, in.Name()))
 		if err != nil {
-			return nil, nil, fmt.Errorf("list storage directory: %w", err)
+			errs = append(errs, fmt.Errorf("list storage directory: %w", err))
 		}
 		for _, f := range files {
 			name := filepath.Join(d.path, in.Name(), f.Name())
 			if strings.HasSuffix(name, suffix+partial) {
 				if err := os.Remove(name); err != nil {
-					return nil, nil, fmt.Errorf("remove unfinished chunk: %w", err)
+					errs = append(errs, fmt.Errorf("remove unfinished chunk: %w", err))
 				}
 				continue
 			}
@@ -217,19 +268,22 @@ func (d *Dir) Scan() (found []Info, damaged []Damage, err error) {
 				continue
 			}
 			info, err := d.inspect(name, input, id)
-			if err != nil {
+			switch {
+			case err == nil:
+				found = append(found, info)
+			case Damaged(err):
 				dmg := d.recover(name, input, id, err)
 				damaged = append(damaged, dmg.Damage)
 				if dmg.info.Count > 0 {
 					found = append(found, dmg.info)
 				}
-				continue
+			default:
+				errs = append(errs, err)
 			}
-			found = append(found, info)
 		}
 	}
-	slices.SortFunc(found, func(a, b Info) int { return strings.Compare(a.ID.String(), b.ID.String()) })
-	return found, damaged, nil
+	slices.SortFunc(found, func(a, b Info) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return found, damaged, errors.Join(errs...)
 }
 
 // inspect reads a file's head and checks its length; the data is checked when
@@ -244,9 +298,9 @@ func (d *Dir) inspect(name, input string, id event.ChunkID) (Info, error) {
 	if err != nil {
 		return Info{}, fmt.Errorf("stat chunk file: %w", err)
 	}
-	b := make([]byte, min(st.Size(), 64<<10))
-	if _, err := io.ReadFull(f, b); err != nil {
-		return Info{}, fmt.Errorf("read chunk file: %w", err)
+	b, err := readHead(f)
+	if err != nil {
+		return Info{}, err
 	}
 	info, at, err := parseHead(b)
 	if err != nil {
@@ -261,6 +315,25 @@ func (d *Dir) inspect(name, input string, id event.ChunkID) (Info, error) {
 	return info, nil
 }
 
+// readHead reads the beginning of a file up to its data, or less if it ends
+// before.
+func readHead(f io.Reader) ([]byte, error) {
+	b := make([]byte, 512)
+	n, err := io.ReadFull(f, b)
+	if n >= 12 {
+		if more := min(headLength(b), maxHeader) - n; more > 0 {
+			b = append(b, make([]byte, more)...)
+			var m int
+			m, err = io.ReadFull(f, b[n:])
+			n += m
+		}
+	}
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, fmt.Errorf("read chunk file: %w", err)
+	}
+	return b[:n], nil
+}
+
 type recovered struct {
 	Damage
 	info Info
@@ -271,9 +344,12 @@ func (d *Dir) recover(name, input string, id event.ChunkID, cause error) recover
 	r := recovered{Damage: Damage{Path: name, Err: cause}}
 	b, err := os.ReadFile(name)
 	if err == nil {
-		if aside, err := d.setAside(name); err == nil {
-			r.Path = aside
+		aside, err := d.setAside(name)
+		if err != nil {
+			r.Err = errors.Join(cause, err)
+			return r // It is found again at the next start.
 		}
+		r.Path = aside
 		info, at, err := parseHead(b)
 		info.ID, info.Input = id, input
 		if err == nil {

@@ -2,8 +2,10 @@ package buffer_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,11 +28,123 @@ func chunk(t testing.TB, tag string, n int) *event.Chunk {
 
 func open(t testing.TB, path string) *buffer.Dir {
 	t.Helper()
-	d, err := buffer.Open(path, true)
-	if err != nil {
+	d := buffer.New(path, true)
+	if err := d.Open(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = d.Close() })
 	return d
+}
+
+// reopen is what the next process does.
+func reopen(t testing.TB, d *buffer.Dir, path string) *buffer.Dir {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, path)
+}
+
+func TestDirectoryBelongsToOneProcess(t *testing.T) {
+	path := t.TempDir()
+	d := open(t, path)
+	other := buffer.New(path, false)
+	if err := other.Open(); !errors.Is(err, buffer.ErrInUse) {
+		t.Errorf("opening a directory in use: %v, want ErrInUse", err)
+	}
+	reopen(t, d, path)
+	if err := other.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDirectoryThatCannotBeWrittenIsRefusedAtOnce(t *testing.T) {
+	path := t.TempDir()
+	// A directory in the place of the lock file stands for all that forbids files.
+	if err := os.Mkdir(filepath.Join(path, "lock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := buffer.New(path, false).Open(); err == nil {
+		t.Error("a directory in which no file can be made is opened without an error")
+	}
+}
+
+// Aliases are free text, and a chunk must be found under any of them.
+func TestAnyInputNameComesBack(t *testing.T) {
+	for _, name := range []string{"tail.0", "corrupt", "lock", ".", "..", "", "a/b", "%2e", "ü x", "C:\\x"} {
+		path := t.TempDir()
+		c := chunk(t, "app", 1)
+		d := open(t, path)
+		if err := d.Write(name, c); err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		d = reopen(t, d, path)
+		found, damaged, err := d.Scan()
+		if err != nil || len(found) != 1 || len(damaged) != 0 {
+			t.Errorf("%q: Scan: %v, %v, %v", name, found, damaged, err)
+			continue
+		}
+		if _, err := d.Read(found[0]); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		if err := d.Delete(found[0]); err != nil || d.Bytes() != 0 {
+			t.Errorf("%q: deleting: %v, %d bytes left", name, err, d.Bytes())
+		}
+	}
+}
+
+func TestLongTags(t *testing.T) {
+	path := t.TempDir()
+	d := open(t, path)
+	long := chunk(t, strings.Repeat("t", 200_000), 2)
+	if err := d.Write("in", long); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Write("in", chunk(t, strings.Repeat("t", 2<<20), 2)); err == nil {
+		t.Error("a chunk with a tag of 2 MB is stored, but could not be read back")
+	}
+	d = reopen(t, d, path)
+	found, damaged, err := d.Scan()
+	if err != nil || len(damaged) != 0 || len(found) != 1 || found[0].Tag != long.Tag {
+		t.Fatalf("Scan: %d found, damaged %v, error %v", len(found), damaged, err)
+	}
+}
+
+func TestSetAsideIsCountedOnce(t *testing.T) {
+	path := t.TempDir()
+	d := open(t, path)
+	c := chunk(t, "app", 1)
+	if err := d.Write("in", c); err != nil {
+		t.Fatal(err)
+	}
+	info := buffer.Info{ID: c.ID, Input: "in"}
+	if _, err := d.SetAside(info); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.SetAside(info); err == nil {
+		t.Error("a file is set aside twice")
+	}
+	if err := d.Delete(info); err != nil || d.Bytes() != 0 || d.Chunks() != 0 {
+		t.Errorf("left: %d bytes, %d chunks, error %v", d.Bytes(), d.Chunks(), err)
+	}
+}
+
+func TestOneUnreadableFolderHidesNoOther(t *testing.T) {
+	path := t.TempDir()
+	d := open(t, path)
+	if err := d.Write("a", chunk(t, "app", 1)); err != nil {
+		t.Fatal(err)
+	}
+	// A file that cannot be removed: a directory with something in it.
+	if err := os.MkdirAll(filepath.Join(path, "0", "x.chunk.part", "y"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d = reopen(t, d, path)
+	found, _, err := d.Scan()
+	if err == nil || len(found) != 1 {
+		t.Errorf("Scan: %d found, error %v; want the chunk and an error", len(found), err)
+	}
 }
 
 func TestChunksComeBackInOrderOfCreation(t *testing.T) {
@@ -44,7 +158,7 @@ func TestChunksComeBackInOrderOfCreation(t *testing.T) {
 		}
 		want = append(want, c)
 	}
-	d = open(t, path)
+	d = reopen(t, d, path)
 	found, damaged, err := d.Scan()
 	if err != nil || len(damaged) != 0 || len(found) != 5 {
 		t.Fatalf("Scan: %d found, damaged %v, error %v", len(found), damaged, err)
@@ -69,7 +183,8 @@ func TestChunksComeBackInOrderOfCreation(t *testing.T) {
 func TestTornFileIsSetAsideAndItsWholeEntriesRescued(t *testing.T) {
 	path := t.TempDir()
 	c := chunk(t, "app", 10)
-	if err := open(t, path).Write("in", c); err != nil {
+	d := open(t, path)
+	if err := d.Write("in", c); err != nil {
 		t.Fatal(err)
 	}
 	name := filepath.Join(path, "in", c.ID.String()+".chunk")
@@ -80,7 +195,7 @@ func TestTornFileIsSetAsideAndItsWholeEntriesRescued(t *testing.T) {
 	if err := os.Truncate(name, st.Size()-10); err != nil {
 		t.Fatal(err)
 	}
-	d := open(t, path)
+	d = reopen(t, d, path)
 	found, damaged, err := d.Scan()
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +227,7 @@ func TestFlippedByteIsFoundOnRead(t *testing.T) {
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d = open(t, path)
+	d = reopen(t, d, path)
 	found, _, err := d.Scan()
 	if err != nil || len(found) != 1 {
 		t.Fatalf("Scan: %v, %v", found, err)
@@ -132,7 +247,8 @@ func TestFlippedByteIsFoundOnRead(t *testing.T) {
 func FuzzScan(f *testing.F) {
 	path := f.TempDir()
 	c := chunk(f, "app", 3)
-	if err := open(f, path).Write("in", c); err != nil {
+	d := open(f, path)
+	if err := d.Write("in", c); err != nil {
 		f.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(path, "in", c.ID.String()+".chunk"))

@@ -3,6 +3,7 @@
 // A [Dir] is a directory of chunk files, one chunk each, written once and
 // never changed. A file is complete when it has its final name:
 //
+//	DIR/lock                       locked by the process that works in DIR
 //	DIR/INPUT/CHUNKID.chunk        CHUNKID: 32 hexadecimal digits, in order of creation
 //
 //	offset  size

@@ -15,7 +15,7 @@ const magic = "KAGARI\x00\x01"
 // maxNumber bounds what a header may claim, so that sums cannot overflow.
 const maxNumber = 1 << 40
 
-// maxHeader bounds the header length a file may claim; tags are far shorter.
+// maxHeader bounds everything in front of the data; tags are far shorter.
 const maxHeader = 1 << 20
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -30,6 +30,15 @@ type Info struct {
 	Size    int // bytes of data
 	Created time.Time
 }
+
+// Damaged tells whether an error of reading a chunk file is about what is in
+// it, so that reading it again cannot help.
+func Damaged(err error) bool {
+	return errors.Is(err, ErrNotAChunk) || errors.Is(err, ErrHeader) || errors.Is(err, ErrTorn) || errors.Is(err, ErrData)
+}
+
+// ErrInUse says that another process works in the directory.
+var ErrInUse = errors.New("another process uses it")
 
 // The errors of reading a chunk file.
 var (
@@ -60,6 +69,10 @@ func appendHead(dst []byte, c *event.Chunk) []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
+// headLength returns how much a file of which b is the beginning, at least 12
+// bytes, has in front of its data.
+func headLength(b []byte) int { return 12 + int(binary.BigEndian.Uint32(b[8:])) + 4 }
+
 // parseHead reads the head of a file from b, which may be only its beginning,
 // and returns where the data starts.
 func parseHead(b []byte) (info Info, data int, err error) {
@@ -69,14 +82,14 @@ func parseHead(b []byte) (info Info, data int, err error) {
 	if string(b[:8]) != magic {
 		return info, 0, ErrNotAChunk
 	}
-	n := int(binary.BigEndian.Uint32(b[8:]))
-	if n > maxHeader {
+	length := headLength(b)
+	if length > maxHeader {
 		return info, 0, ErrHeader
 	}
-	end := 12 + n
-	if len(b) < end+4 {
+	if len(b) < length {
 		return info, 0, ErrTorn
 	}
+	end := length - 4
 	if crc32.Checksum(b[:end], castagnoli) != binary.BigEndian.Uint32(b[end:]) {
 		return info, 0, ErrHeader
 	}

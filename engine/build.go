@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kagarilog/kagari/buffer"
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/internal/logging"
 	"github.com/kagarilog/kagari/option"
@@ -53,7 +54,9 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	if svc.Grace < 0 {
 		e.grace = forever
 	}
-	e.dirPath, e.dirSync = svc.Storage.Path, svc.Storage.Sync == "full"
+	if svc.Storage.Path != "" {
+		e.dir = buffer.New(svc.Storage.Path, svc.Storage.Sync == "full")
+	}
 	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}}
 	b.build()
 	e.memory.limit = b.processMemory()
@@ -203,7 +206,7 @@ func (b *builder) input(inst *config.Instance) {
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 	s.log = env.Log
 	if strings.EqualFold(common.StorageType, "filesystem") {
-		s.filesystem = b.engine.dirPath != ""
+		s.filesystem = b.engine.dir != nil
 		if !s.filesystem {
 			b.problem(option.Error, inst.Pos, "input "+inst.Name, "storage.type filesystem needs storage.path in the service section")
 		}

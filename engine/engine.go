@@ -28,9 +28,7 @@ type Engine struct {
 	filters  []*step
 	sinks    []*sink
 
-	dir     *buffer.Dir // nil without storage.path
-	dirPath string
-	dirSync bool
+	dir *buffer.Dir // nil without storage.path
 
 	memory budget // records in memory, of the whole process
 	up     budget // stored chunks that are in memory too
@@ -87,7 +85,7 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 		}
 	}
 	if err := e.loadBacklog(); err != nil {
-		e.log.Error("stored chunks cannot be listed", "path", e.dirPath, "error", err)
+		e.log.Error("not all stored chunks can be listed", "error", err)
 	}
 
 	var pulling, pushing, holding sync.WaitGroup
@@ -191,12 +189,10 @@ func waitUntil(wg *sync.WaitGroup, deadline time.Time) {
 // start calls Start of everything that has it: outputs first, inputs last, so
 // that nothing arrives before there is a way on.
 func (e *Engine) start() error {
-	if e.dirPath != "" {
-		dir, err := buffer.Open(e.dirPath, e.dirSync)
-		if err != nil {
+	if e.dir != nil {
+		if err := e.dir.Open(); err != nil {
 			return err
 		}
-		e.dir = dir
 	}
 	begin := func(id string, p any) error {
 		s, ok := p.(plugin.Starter)
@@ -252,6 +248,9 @@ func (e *Engine) closePlugins() {
 	}
 	for _, s := range e.sinks {
 		end(s.log, s.out)
+	}
+	if e.dir != nil {
+		end(e.log, e.dir)
 	}
 }
 
