@@ -146,6 +146,13 @@ func (c *collector) send(_ context.Context, ch *event.Chunk) error {
 	return nil
 }
 
+// numbers are the n of all records so far.
+func (c *collector) numbers() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.ns)
+}
+
 func upTo(n int) (ns []int) {
 	for i := range n {
 		ns = append(ns, i)

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kagarilog/kagari/buffer"
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/plugin"
@@ -35,8 +38,9 @@ type sink struct {
 	more    *sync.Cond
 	queue   []*delivery            // ready to be sent
 	waiting map[*delivery]struct{} // for their next attempt
-	busy    map[string]bool        // tags being sent, if serial
-	sending int
+	sending map[*delivery]struct{}
+	parked  []*delivery     // given up for this run, see settle
+	busy    map[string]bool // tags being sent, if serial
 	closed  bool
 	hurry   bool // the process is ending: retry soon
 
@@ -45,13 +49,12 @@ type sink struct {
 
 // sinkStats counts what happened to records, bytes and chunks.
 type sinkStats struct {
-	records, bytes           atomic.Uint64
-	errors                   atomic.Uint64 // chunks refused for good, as Fluent Bit counts
-	retries                  atomic.Uint64
-	retriedRecords           atomic.Uint64
-	retriesFailed            atomic.Uint64
-	droppedRecords, rejected atomic.Uint64
-	lastDelivery             atomic.Int64
+	records, bytes atomic.Uint64
+	errors         atomic.Uint64 // chunks refused for good, as Fluent Bit counts
+	retries        atomic.Uint64
+	retriedRecords atomic.Uint64
+	retriesFailed  atomic.Uint64
+	droppedRecords atomic.Uint64
 }
 
 // delivery is one chunk on its way to one output.
@@ -59,13 +62,14 @@ type delivery struct {
 	entry    *entry
 	part     *event.Chunk // the events left after a partial success, or nil
 	attempts int
-	timer    *time.Timer
+	timer    *time.Timer // while waiting
+	early    bool        // tried again before its time, as the process is ending
 }
 
 func (s *sink) pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.queue) + len(s.waiting) + s.sending
+	return len(s.queue) + len(s.waiting) + len(s.sending)
 }
 
 // push queues a chunk; the sink takes over one holder's place of the entry.
@@ -87,7 +91,7 @@ func (s *sink) next() *delivery {
 				continue
 			}
 			s.queue = slices.Delete(s.queue, i, i+1)
-			s.sending++
+			s.sending[d] = struct{}{}
 			if s.serial {
 				s.busy[tag] = true
 			}
@@ -104,9 +108,12 @@ func (s *sink) run(ctx context.Context) {
 		err := s.send(ctx, d)
 		again := s.settle(d, err)
 		s.mu.Lock()
-		s.sending--
+		delete(s.sending, d)
 		delete(s.busy, d.entry.info.Tag)
-		if again > 0 {
+		switch {
+		case again == parked:
+			s.parked = append(s.parked, d)
+		case again > 0:
 			s.retryIn(d, again)
 		}
 		s.mu.Unlock()
@@ -122,7 +129,11 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 	if chunk == nil {
 		var err error
 		if chunk, err = d.entry.load(); err != nil {
-			return &unreadableError{err}
+			if buffer.Damaged(err) || errors.Is(err, fs.ErrNotExist) {
+				return &unreadableError{err}
+			}
+			d.attempts-- // The destination was not asked.
+			return err
 		}
 		if len(s.processors) > 0 && chunk.Signal == event.Logs {
 			whole := chunk
@@ -138,17 +149,20 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		return nil
 	}
 	err := protect(func() error { return s.out.Send(ctx, chunk) })
-	delivered := chunk.Count
+	delivered, size := chunk.Count, chunk.Size()
 	var partial *plugin.PartialError
 	switch {
 	case errors.As(err, &partial):
+		rest, ok := selectRest(chunk, partial)
+		if !ok {
+			return fmt.Errorf("BUG: the output names events that the chunk does not have: %w", err)
+		}
 		delivered -= len(partial.Retry) + len(partial.Rejected)
+		size = size * delivered / chunk.Count // Near enough.
 		if len(partial.Rejected) > 0 {
 			s.log.Error("the destination refused records for good", "records", len(partial.Rejected), "tag", chunk.Tag, "error", partial.Err)
-			s.stats.rejected.Add(uint64(len(partial.Rejected)))
 			s.drop("rejected", len(partial.Rejected))
 		}
-		rest := chunk.Select(partial.Retry)
 		if d.part != nil {
 			d.part.Release()
 		}
@@ -165,9 +179,22 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		return err
 	}
 	s.stats.records.Add(uint64(delivered))
-	s.stats.bytes.Add(uint64(chunk.Size()))
-	s.stats.lastDelivery.Store(time.Now().UnixNano())
+	s.stats.bytes.Add(uint64(size))
 	return err
+}
+
+// selectRest makes the chunk of the events to send again. It fails if the
+// indexes do not rise or are not those of events.
+func selectRest(c *event.Chunk, p *plugin.PartialError) (*event.Chunk, bool) {
+	if len(p.Retry)+len(p.Rejected) > c.Count {
+		return nil, false
+	}
+	rest := c.Select(p.Retry)
+	if rest.Count != len(p.Retry) {
+		rest.Release()
+		return nil, false
+	}
+	return rest, true
 }
 
 // unreadableError is a stored chunk that cannot be read back.
@@ -194,18 +221,24 @@ func (s *sink) process(ctx context.Context, c *event.Chunk) *event.Chunk {
 	return bu.Chunk()
 }
 
+// parked is what settle returns of a delivery that is not tried again in this
+// run, but is not given up either.
+const parked = time.Duration(-1)
+
 // settle decides what follows from the result of an attempt: the time until
-// the next one, or 0 when the delivery has ended.
+// the next one, 0 when the delivery has ended, or parked.
 func (s *sink) settle(d *delivery, err error) time.Duration {
 	if err == nil {
 		s.finish(d)
 		return 0
 	}
 	var permanent *plugin.PermanentError
+	var partial *plugin.PartialError
 	var unreadable *unreadableError
-	if s.engine.sendCtx.Err() != nil && !errors.As(err, &permanent) {
+	refused := errors.As(err, &permanent) && !errors.As(err, &partial)
+	if s.engine.sendCtx.Err() != nil && !refused {
 		// The grace period is over; the chunk is dealt with as undelivered.
-		return time.Nanosecond
+		return parked
 	}
 	attrs := []any{"chunk", d.entry.info.ID.String(), "tag", d.entry.info.Tag, "records", s.left(d), "attempt", d.attempts, "error", err}
 	switch {
@@ -215,12 +248,18 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 		s.log.Error("a stored chunk cannot be read and was set aside", append(attrs, "file", where, "aside_error", asideErr)...)
 		s.giveUp(d, "corrupt_chunk")
 		return 0
-	case errors.As(err, &permanent):
+	case refused:
 		s.stats.errors.Add(1)
 		s.log.Error("the destination refused the chunk for good; its records are dropped", attrs...)
 		s.giveUp(d, "refused")
 		return 0
 	case s.retryLimit != config.RetryUnlimited && d.attempts > s.retryLimit:
+		if d.early {
+			// The attempts came closer together than they should, as the process is
+			// ending. That is no reason to lose the records.
+			s.log.Warn("all attempts have failed; as they were hurried the records are kept", append(attrs, "retry_limit", s.retryLimit)...)
+			return parked
+		}
 		s.log.Error("all attempts have failed; the records are dropped", append(attrs, "retry_limit", s.retryLimit)...)
 		s.stats.retriesFailed.Add(1)
 		s.giveUp(d, "retries_exhausted")
@@ -229,7 +268,7 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 	wait := s.engine.backoff(d.attempts)
 	var after *plugin.RetryAfterError
 	if errors.As(err, &after) && after.After > 0 {
-		wait = after.After
+		wait = min(after.After, s.engine.retryCap)
 	}
 	s.stats.retries.Add(1)
 	s.stats.retriedRecords.Add(uint64(s.left(d)))
@@ -265,8 +304,8 @@ func (s *sink) finish(d *delivery) {
 
 // retryIn puts a delivery aside for a while. s.mu is held.
 func (s *sink) retryIn(d *delivery, wait time.Duration) {
-	if s.hurry {
-		wait = min(wait, hurryWait)
+	if s.hurry && wait > hurryWait {
+		wait, d.early = hurryWait, true
 	}
 	d.entry.rest()
 	s.waiting[d] = struct{}{}
@@ -292,18 +331,18 @@ const hurryWait = 500 * time.Millisecond
 // process is ending.
 func (s *sink) rush() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.hurry = true
-	var all []*delivery
+	n := len(s.queue)
 	for d := range s.waiting {
-		all = append(all, d)
-	}
-	s.mu.Unlock()
-	slices.SortFunc(all, func(a, b *delivery) int { return a.entry.info.Created.Compare(b.entry.info.Created) })
-	for _, d := range all {
-		if d.timer.Stop() {
-			s.wake(d)
+		if d.timer.Stop() { // Else wake waits for the lock.
+			d.early = true
+			delete(s.waiting, d)
+			s.queue = append(s.queue, d)
 		}
 	}
+	slices.SortFunc(s.queue[n:], func(a, b *delivery) int { return a.entry.info.Created.Compare(b.entry.info.Created) })
+	s.more.Broadcast()
 }
 
 // close ends the workers; what they are sending they finish.
@@ -315,23 +354,30 @@ func (s *sink) close() {
 }
 
 // abandon ends everything that was not delivered, after the workers have
-// ended. It returns the records that are kept on disk and those that are not.
+// ended; of one that has not, it counts what it is sending. It returns the
+// records that are kept on disk and those that are not.
 func (s *sink) abandon() (kept, unsaved int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for d := range s.waiting {
-		d.timer.Stop()
-		s.queue = append(s.queue, d)
-	}
-	clear(s.waiting)
-	for _, d := range s.queue {
+	count := func(d *delivery, n int) {
 		if d.entry.keep() {
-			kept += s.left(d)
+			kept += n
 		} else {
-			unsaved += s.left(d)
+			unsaved += n
 		}
 	}
-	s.queue = nil
+	for d := range s.sending {
+		count(d, d.entry.info.Count)
+	}
+	for d := range s.waiting {
+		d.timer.Stop()
+		count(d, s.left(d))
+	}
+	for _, d := range slices.Concat(s.queue, s.parked) {
+		count(d, s.left(d))
+	}
+	clear(s.waiting)
+	s.queue, s.parked = nil, nil
 	return kept, unsaved
 }
 
@@ -341,11 +387,11 @@ func (s *sink) abandon() (kept, unsaved int) {
 func (e *Engine) backoff(attempts int) time.Duration {
 	base, ceiling := e.retryBase, e.retryBase
 	for range attempts {
-		if ceiling >= e.retryCap {
+		if ceiling > e.retryCap/2 {
+			ceiling = e.retryCap
 			break
 		}
 		ceiling *= 2
 	}
-	ceiling = max(min(ceiling, e.retryCap), base)
 	return base + rand.N(ceiling-base+1)
 }
