@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/kagarilog/kagari/option"
@@ -177,11 +178,20 @@ func (k *checker) processors(inst *Instance) {
 // builtinMultiline are the multiline parsers that exist without being defined.
 var builtinMultiline = []string{"docker", "cri", "java", "go", "ruby", "python"}
 
+// builtinParsers are the parsers that exist without being defined. Package
+// parser has them.
+var builtinParsers = []string{"apache", "apache2", "apache_error", "nginx", "k8s-nginx-ingress", "json", "logfmt", "ltsv", "docker",
+	"docker-daemon", "syslog-rfc5424", "syslog-rfc3164-local", "syslog-rfc3164", "mongodb", "envoy", "istio-envoy-proxy", "cri", "kube-custom"}
+
+func (k *checker) hasParser(name string) bool {
+	return k.parsers[name] || slices.Contains(builtinParsers, name)
+}
+
 // multilineParsers checks what multiline parsers refer to.
 func (k *checker) multilineParsers() {
 	for _, s := range k.cfg.MultilineParsers {
 		name, _, _ := propText(s.Props, "name")
-		if parser, at, ok := propText(s.Props, "parser"); ok && !k.parsers[parser] {
+		if parser, at, ok := propText(s.Props, "parser"); ok && !k.hasParser(parser) {
 			k.add(option.Warning, at, "multiline parser "+name, "parser", k.parserFix(parser),
 				"there is no parser %q; lines are taken as they are", parser)
 		}
@@ -218,8 +228,9 @@ func (k *checker) references(inst *Instance, own []option.Field) {
 			}
 		case key == "parser", key == "regex_parser", key == "merge_parser", key == "docker_mode_parser",
 			strings.HasPrefix(key, "parser_"):
-			found = found || k.parsers[p.Value.Text]
-			if !k.parsers[p.Value.Text] {
+			if k.hasParser(p.Value.Text) {
+				found = true
+			} else {
 				missing = append(missing, p)
 			}
 		case key == "tls.ca_file", key == "tls.crt_file", key == "tls.key_file":
