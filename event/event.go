@@ -18,10 +18,17 @@ func (f Field) Name() []byte {
 
 // Is tells whether the key is the text name, be it a string or binary.
 func (f Field) Is(name string) bool {
-	if k := f.Key; len(k) > 0 && k[0]&0xe0 == 0xa0 {
-		return string(k[1:]) == name
+	// A header has one to five bytes. Most keys differ in length, and this much
+	// is inlined.
+	head := len(f.Key) - len(name)
+	return 1 <= head && head <= 5 && f.Key.is(name)
+}
+
+func (v Value) is(name string) bool {
+	if v[0]&0xe0 == 0xa0 {
+		return string(v[1:]) == name
 	}
-	s, ok := f.Key.Str()
+	s, ok := v.Str()
 	return ok && string(s) == name
 }
 
