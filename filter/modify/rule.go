@@ -90,14 +90,14 @@ func (f *Filter) apply(r *rule, e *event.Event) {
 			e.Append(r.keyValue, r.second)
 		}
 	case opSet:
-		r.remove(e, func(field event.Field) bool { return field.Is(r.key) })
+		r.remove(e, r.isKey)
 		e.Append(r.keyValue, r.second)
 	case opRemove:
-		r.remove(e, func(field event.Field) bool { return field.Is(r.key) })
+		r.remove(e, r.isKey)
 	case opRemoveWildcard:
 		r.remove(e, r.hasPrefix)
 	case opRemoveRegex:
-		r.remove(e, func(field event.Field) bool { return matches(r.regex, field.Key, f.log) })
+		r.remove(e, func(field *event.Field) bool { return matches(r.regex, field.Key, f.log) })
 	case opCopy, opHardCopy:
 		r.copy(f, e)
 	case opMoveToStart:
@@ -107,7 +107,10 @@ func (f *Filter) apply(r *rule, e *event.Event) {
 	}
 }
 
-func (r *rule) hasPrefix(field event.Field) bool {
+func (r *rule) isKey(field *event.Field) bool    { return field.Is(r.key) }
+func (r *rule) isTarget(field *event.Field) bool { return field.Is(r.target) }
+
+func (r *rule) hasPrefix(field *event.Field) bool {
 	name, ok := field.Key.Str()
 	return ok && len(name) >= len(r.key) && string(name[:len(r.key)]) == r.key
 }
@@ -122,36 +125,41 @@ func count(fields []event.Field, key string) (n int) {
 	return n
 }
 
-func (r *rule) remove(e *event.Event, match func(event.Field) bool) {
+func (r *rule) remove(e *event.Event, match func(*event.Field) bool) {
 	fields := e.Fields()
 	n := 0
-	for i := range fields {
-		if match(fields[i]) {
-			continue
-		}
-		if n != i {
-			fields[n] = fields[i]
-		}
+	for n < len(fields) && !match(&fields[n]) {
 		n++
 	}
-	if n != len(fields) {
-		e.SetFields(fields[:n])
+	if n == len(fields) {
+		return
 	}
+	for i := n + 1; i < len(fields); i++ {
+		if !match(&fields[i]) {
+			fields[n] = fields[i]
+			n++
+		}
+	}
+	e.SetFields(fields[:n])
 }
 
 func (r *rule) rename(e *event.Event) {
 	fields := e.Fields()
-	if count(fields, r.key) == 0 {
+	first, taken := -1, false
+	for i := range fields {
+		if first < 0 && fields[i].Is(r.key) {
+			first = i
+		}
+		taken = taken || fields[i].Is(r.target)
+	}
+	if first < 0 || taken && r.op == opRename {
 		return
 	}
-	if count(fields, r.target) > 0 {
-		if r.op == opRename {
-			return
-		}
-		r.remove(e, func(field event.Field) bool { return field.Is(r.target) })
-		fields = e.Fields()
+	if taken {
+		r.remove(e, r.isTarget)
+		fields, first = e.Fields(), 0
 	}
-	for i := range fields {
+	for i := first; i < len(fields); i++ {
 		if fields[i].Is(r.key) {
 			fields[i].Key = r.second
 		}
@@ -176,7 +184,7 @@ func (r *rule) copy(f *Filter, e *event.Event) {
 		return
 	}
 	if targets == 1 {
-		r.remove(e, func(field event.Field) bool { return field.Is(r.target) })
+		r.remove(e, r.isTarget)
 		fields = e.Fields()
 	}
 	at := 0
@@ -198,7 +206,7 @@ func (r *rule) move(e *event.Event, toStart bool) {
 	behind := room[:0]
 	n := 0
 	for i := range fields {
-		if r.hasPrefix(fields[i]) == toStart {
+		if r.hasPrefix(&fields[i]) == toStart {
 			fields[n] = fields[i]
 			n++
 			continue

@@ -144,9 +144,9 @@ func (f *Filter) Filter(_ context.Context, b *event.Batch) error {
 	return nil
 }
 
-// moves tells whether nest moves the field into the map.
-func (f *Filter) moves(field event.Field) bool {
-	name, ok := field.Key.Str()
+// moves tells whether nest moves the field with the key into the map.
+func (f *Filter) moves(key event.Value) bool {
+	name, ok := key.Str()
 	if !ok {
 		return false
 	}
@@ -164,10 +164,12 @@ func (f *Filter) moves(field event.Field) bool {
 func (f *Filter) nest(e *event.Event) {
 	fields := e.Fields()
 	count, size := 0, 5
+	var known uint64 // which of the first 64 fields move
 	for i := range fields {
-		if f.moves(fields[i]) {
+		if f.moves(fields[i].Key) {
 			count++
 			size += len(fields[i].Key) + len(fields[i].Val) + len(f.prefix) + 5
+			known |= 1 << i
 		}
 	}
 	if count == 0 {
@@ -177,8 +179,10 @@ func (f *Filter) nest(e *event.Event) {
 	nested := event.AppendMapHeader(b.Arena(size), count)
 	n := 0
 	for i := range fields {
-		if !f.moves(fields[i]) {
-			fields[n] = fields[i]
+		if i < 64 && known&(1<<i) == 0 || i >= 64 && !f.moves(fields[i].Key) {
+			if n != i {
+				fields[n] = fields[i]
+			}
 			n++
 			continue
 		}

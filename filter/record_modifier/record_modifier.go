@@ -153,9 +153,9 @@ func (f *Filter) Filter(_ context.Context, b *event.Batch) error {
 	return nil
 }
 
-// stays tells whether the field is not one to be removed.
-func (f *Filter) stays(field event.Field) bool {
-	name, ok := field.Key.Str()
+// stays tells whether the field with the key is not one to be removed.
+func (f *Filter) stays(key event.Value) bool {
+	name, ok := key.Str()
 	if ok {
 		for i := range f.keys {
 			if f.keys[i].matches(name) {
@@ -170,25 +170,37 @@ func (f *Filter) stays(field event.Field) bool {
 // empty and nothing is added to. It returns how many fields are to be left.
 func (f *Filter) remove(e *event.Event) (left int, changed bool) {
 	fields := e.Fields()
-	first := slices.IndexFunc(fields, func(field event.Field) bool { return !f.stays(field) })
-	if first < 0 {
-		return len(fields), false
+	first := 0
+	for first < len(fields) && f.stays(fields[first].Key) {
+		first++
 	}
-	if first == 0 && !slices.ContainsFunc(fields, f.stays) {
+	if first == len(fields) {
+		return first, false
+	}
+	if first == 0 && f.leavesNothing(fields) {
 		if len(f.add) > 0 || f.uuidKey != nil {
 			e.SetFields(fields[:0])
 		}
 		return 0, true
 	}
 	n := first
-	for _, field := range fields[first:] {
-		if f.stays(field) {
-			fields[n] = field
+	for i := first + 1; i < len(fields); i++ {
+		if f.stays(fields[i].Key) {
+			fields[n] = fields[i]
 			n++
 		}
 	}
 	e.SetFields(fields[:n])
 	return n, true
+}
+
+func (f *Filter) leavesNothing(fields []event.Field) bool {
+	for i := range fields {
+		if f.stays(fields[i].Key) {
+			return false
+		}
+	}
+	return true
 }
 
 // dropEmpty drops the events that have no fields to be left. If that is all of
@@ -200,7 +212,7 @@ func (f *Filter) dropEmpty(b *event.Batch, empty int) {
 		return
 	}
 	b.Events = slices.DeleteFunc(b.Events, func(e event.Event) bool {
-		return !slices.ContainsFunc(e.Fields(), f.stays)
+		return f.leavesNothing(e.Fields())
 	})
 }
 
