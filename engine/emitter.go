@@ -54,7 +54,7 @@ var _ plugin.Buffered = emitter{}
 
 // Buffer sets the limits.
 func (e emitter) Buffer(memory int64, filesystem bool) error {
-	if filesystem && e.engine.dirPath == "" {
+	if filesystem && e.engine.dir == nil {
 		return fmt.Errorf("emitter %s: storage.type filesystem needs storage.path in the service section", e.id)
 	}
 	e.memory.limit, e.filesystem = max(memory, 0), filesystem
