@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,7 +15,11 @@ import (
 	"time"
 )
 
+// build makes the binary, unless KAGARI_BIN names one to test.
 var build = sync.OnceValues(func() (string, error) {
+	if bin := os.Getenv("KAGARI_BIN"); bin != "" {
+		return filepath.Abs(bin)
+	}
 	dir, err := os.MkdirTemp("", "kagari-e2e-")
 	if err != nil {
 		return "", err
@@ -29,32 +35,60 @@ var build = sync.OnceValues(func() (string, error) {
 
 // router is a running kagari.
 type router struct {
-	t   *testing.T
-	cmd *exec.Cmd
-	log bytes.Buffer
+	t     *testing.T
+	cmd   *exec.Cmd
+	admin string // address of the admin API, for a configuration with one
+	log   text
+	ended chan struct{} // closed when the process has ended, with err
+	err   error
+}
+
+// text collects what a process writes while others read it.
+type text struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (x *text) Write(p []byte) (int, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.Write(p)
+}
+
+func (x *text) String() string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.String()
 }
 
 // start runs the binary with a configuration text.
 func start(t *testing.T, config string) *router {
 	t.Helper()
+	return launch(t, nil, "-c", write(t, t.TempDir(), "kagari.conf", config))
+}
+
+// launch runs the binary with arguments, as the last ones of the command in
+// wrap if there is one.
+func launch(t *testing.T, wrap []string, args ...string) *router {
+	t.Helper()
 	bin, err := build()
 	if err != nil {
 		t.Fatalf("build: %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "kagari.conf")
-	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	r := &router{t: t, cmd: exec.Command(bin, "-c", file)}
+	line := append(append(append([]string(nil), wrap...), bin), args...)
+	r := &router{t: t, cmd: exec.Command(line[0], line[1:]...)}
 	r.cmd.Stderr = &r.log
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	r.ended = make(chan struct{})
+	go func() {
+		defer close(r.ended)
+		r.err = r.cmd.Wait()
+	}()
 	t.Cleanup(func() {
-		if r.cmd.ProcessState == nil {
-			_ = r.cmd.Process.Kill()
-			_ = r.cmd.Wait()
-		}
+		_ = r.cmd.Process.Kill()
+		<-r.ended
 	})
 	return r
 }
@@ -63,20 +97,31 @@ func start(t *testing.T, config string) *router {
 func (r *router) stop() {
 	r.t.Helper()
 	_ = r.cmd.Process.Signal(syscall.SIGTERM)
-	if err := r.cmd.Wait(); err != nil {
-		r.t.Errorf("the router ended with %v; its log:\n%s", err, r.log.String())
+	<-r.ended
+	if r.err != nil {
+		r.t.Errorf("the router ended with %v; its log:\n%s", r.err, r.log.String())
 	}
 }
 
-// waitFor polls until the condition holds, for at most a minute.
+// write makes a file and returns its path.
+func write(t *testing.T, dir, name, content string) string {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// waitFor polls until the condition holds, for at most 25 seconds.
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(25 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("waited a minute for %s", what)
+	t.Fatalf("waited too long for %s", what)
 }
 
 // listening tells whether something accepts connections.
@@ -88,20 +133,26 @@ func listening(network, address string) bool {
 	return err == nil
 }
 
-// freePort returns a TCP port that is free at this moment.
+// freePort returns a TCP port that is free at this moment and is none of those
+// that the system gives to clients or to others who ask for any.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := strconv.Itoa(10000 + rand.IntN(20000))
+		if _, given := ports.LoadOrStore(port, true); given {
+			continue
+		}
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no port is free")
+	return ""
 }
+
+// ports are those that were given.
+var ports sync.Map
 
 // count returns the number of lines in a file, 0 if there is none yet.
 func count(file string) int {
