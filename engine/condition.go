@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -84,9 +85,13 @@ func (r *rule) holds(e *event.Event) bool {
 	}
 }
 
+// longestNumber is how much of a text is looked at for a number.
+const longestNumber = 64
+
 // number reads the number at the start of the text, 0 if there is none.
 func number(b []byte) float64 {
-	for n := len(b); n > 0; n-- {
+	b, _, _ = bytes.Cut(b, []byte("_")) // Go allows it between digits, C does not.
+	for n := min(len(b), longestNumber); n > 0; n-- {
 		if f, err := strconv.ParseFloat(string(b[:n]), 64); err == nil {
 			return f
 		}
