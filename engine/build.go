@@ -46,6 +46,7 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 		handler:   opts.Handler,
 		flush:     svc.Flush,
 		grace:     svc.Grace,
+		epoch:     time.Now(),
 		retryBase: max(svc.SchedulerBase, time.Millisecond),
 		retryCap:  max(svc.SchedulerCap, svc.SchedulerBase, time.Millisecond),
 		stopping:  make(chan struct{}),

@@ -22,6 +22,7 @@ type Engine struct {
 	handler *logging.Handler
 	flush   time.Duration
 	grace   time.Duration
+	epoch   time.Time // what monotonic times count from
 
 	inputs   []*input
 	emitters []*source // of filters that re-tag or hold back
@@ -140,15 +141,15 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 	// Sockets are read until they are quiet, as nobody keeps what they hold, and
 	// stay open until what they sent is delivered and acknowledged.
 	stopPull()
-	half := time.Now().Add(e.grace / 2)
+	half := time.Now().Add(min(e.grace/2, longestDrain))
 	e.drainSockets(half)
 	e.flushAll()
 	e.drainSinks(half)
 	stopPush()
-	waitUntil(&pulling, deadline)
-	waitUntil(&pushing, deadline)
+	e.waitFor("input", &pulling, deadline)
+	e.waitFor("input", &pushing, deadline)
 	stopHold()
-	waitUntil(&holding, deadline)
+	e.waitFor("filter", &holding, deadline)
 	close(stopFlush)
 	<-flushed
 	e.flushAll()
@@ -173,16 +174,21 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 	return sum, nil
 }
 
+// longestDrain is how long sockets are read on after the process was told to
+// end, however long the grace period is: a busy one is never quiet.
+const longestDrain = time.Minute
+
 // lastWords is how long outputs have to return after their context has ended.
 const lastWords = 2 * time.Second
 
-// waitUntil waits for the group, at most until a little after the deadline.
-func waitUntil(wg *sync.WaitGroup, deadline time.Time) {
+// waitFor waits for the group, at most until a little after the deadline.
+func (e *Engine) waitFor(kind string, wg *sync.WaitGroup, deadline time.Time) {
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	select {
 	case <-done:
 	case <-time.After(time.Until(deadline) + time.Second):
+		e.log.Error("a plugin does not end; it is left behind", "kind", kind)
 	}
 }
 
@@ -324,7 +330,7 @@ func (e *Engine) drainSockets(deadline time.Time) {
 	for time.Now().Before(deadline) {
 		busy := false
 		for _, in := range e.inputs {
-			if in.push && time.Since(time.Unix(0, in.lastEmit.Load())) < quiet {
+			if in.push && time.Since(e.epoch)-time.Duration(in.lastEmit.Load()) < quiet {
 				busy = true
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -486,5 +487,153 @@ func TestReloadLosesNothing(t *testing.T) {
 	<-done
 	if !slices.Equal(got.ns, upTo(int(n.Load()))) {
 		t.Errorf("after five reloads %d of %d records arrived", len(got.ns), n.Load())
+	}
+}
+
+// Many tags share the budget in chunks that are not full. Waiting for the next
+// flush would leave the outputs with nothing to do.
+func TestOpenChunksDoNotBlockTheInputUntilTheFlush(t *testing.T) {
+	b := newBench(t)
+	b.cfg.Service.Flush = time.Hour
+	b.input(false, func(ctx context.Context, out plugin.Emitter) error {
+		for i := range 1000 {
+			batch := event.NewBatch(fmt.Sprint("tag", i%100))
+			batch.Add(1).Append(batch.String("text"), batch.String(strings.Repeat("x", 10_000)))
+			if err := out.Emit(ctx, batch); err != nil {
+				return err
+			}
+		}
+		return plugin.ErrStop
+	}, "mem_buf_limit", "1M")
+	b.output(new(collector).send, "match", "*")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	sum, err := b.engine().Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum.Delivered != 1000 {
+		t.Errorf("%d of 1000 records were delivered; the input waits for the flush", sum.Delivered)
+	}
+}
+
+func TestEndlessGraceEndsWithABusySocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.cfg.Service.Grace = -1
+		n := 0
+		b.input(true, func(ctx context.Context, out plugin.Emitter) error {
+			for ctx.Err() == nil {
+				if _, err := emit(ctx, out, "t", n, n+1); err != nil {
+					return err
+				}
+				n++
+				time.Sleep(10 * time.Millisecond)
+			}
+			return nil
+		})
+		var got collector
+		b.output(got.send, "match", "*")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := b.engine().Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d > 5*time.Minute {
+			t.Errorf("ending took %v with a socket that is never quiet", d)
+		}
+		if len(got.ns) != n {
+			t.Errorf("%d of %d records were delivered", len(got.ns), n)
+		}
+	})
+}
+
+func TestPanicsOfPluginsAreErrorsOfTheCall(t *testing.T) {
+	b := newBench(t)
+	var got collector
+	runs := 0
+	b.input(false, func(ctx context.Context, out plugin.Emitter) error {
+		if runs++; runs == 1 {
+			panic("a bug in an input")
+		}
+		if _, err := emit(ctx, out, "t", 0, 3); err != nil {
+			return err
+		}
+		return fmt.Errorf("wrapped: %w", plugin.ErrStop)
+	})
+	sends := 0
+	b.output(func(ctx context.Context, c *event.Chunk) error {
+		if sends++; sends == 1 {
+			panic("a bug in an output")
+		}
+		return got.send(ctx, c)
+	}, "match", "*")
+	b.run()
+	if !slices.Equal(got.ns, upTo(3)) {
+		t.Errorf("got %v, want all records after the panics", got.ns)
+	}
+}
+
+func TestStopBeforeRunEndsAtOnce(t *testing.T) {
+	b := newBench(t)
+	var got collector
+	b.input(false, func(ctx context.Context, _ plugin.Emitter) error { <-ctx.Done(); return nil })
+	b.output(got.send, "match", "*")
+	e := b.engine()
+	e.Stop(3)
+	e.Stop(4)
+	if sum, err := e.Run(t.Context()); err != nil || sum.ExitCode != 3 {
+		t.Errorf("%+v, %v; want the first exit code", sum, err)
+	}
+}
+
+func TestBatchWithoutEventsIsAcknowledged(t *testing.T) {
+	b := newBench(t)
+	var acked *atomic.Bool
+	b.input(false, func(ctx context.Context, out plugin.Emitter) (err error) {
+		acked, err = emit(ctx, out, "t", 0, 0)
+		return errors.Join(err, plugin.ErrStop)
+	})
+	b.output(new(collector).send, "match", "*")
+	b.run()
+	if !acked.Load() {
+		t.Error("an empty batch is never acknowledged")
+	}
+}
+
+// One batch may fill many chunks, all of which hold its ack.
+func TestHugeBatchIsSplitAndAcknowledgedOnce(t *testing.T) {
+	b := newBench(t)
+	var acked atomic.Int32
+	var chunks, records int
+	b.input(false, func(ctx context.Context, out plugin.Emitter) error {
+		batch := event.NewBatch("t")
+		text := event.Value(event.AppendString(nil, strings.Repeat("x", 1000)))
+		for range 30_000 {
+			batch.Add(-5).Append(batch.String("text"), text)
+		}
+		batch.Ack = event.NewAck(func() { acked.Add(1) })
+		return errors.Join(out.Emit(ctx, batch), plugin.ErrStop)
+	}, "mem_buf_limit", "1M")
+	b.output(func(_ context.Context, c *event.Chunk) error {
+		if acked.Load() != 0 {
+			t.Error("the batch is acknowledged before all of it is delivered")
+		}
+		chunks++
+		records += c.Count
+		return nil
+	}, "match", "*")
+	e := b.engine()
+	if _, err := e.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if acked.Load() != 1 || records != 30_000 || chunks < 10 {
+		t.Errorf("acknowledged %d times, %d records in %d chunks", acked.Load(), records, chunks)
+	}
+	for _, m := range e.Metrics() {
+		if (m.Name == "kagari_memory_bytes" || m.Name == "fluentbit_input_storage_memory_bytes") && m.Value != 0 {
+			t.Errorf("%s is %v after everything is delivered", m.Name, m.Value)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -35,7 +36,7 @@ type source struct {
 
 	records, bytes atomic.Uint64
 	unrouted       atomic.Uint64
-	lastEmit       atomic.Int64 // nanoseconds; to find out when a socket is quiet
+	lastEmit       atomic.Int64 // nanoseconds since engine.epoch; to find out when a socket is quiet
 	paused         atomic.Bool
 
 	// Closed chunks on their way, in memory or only on disk, and their bytes.
@@ -82,7 +83,7 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 	if b.Tag == "" {
 		b.Tag = s.defaultTag
 	}
-	s.lastEmit.Store(time.Now().UnixNano())
+	s.lastEmit.Store(int64(time.Since(s.engine.epoch)))
 	s.records.Add(uint64(len(b.Events)))
 	s.bytes.Add(uint64(b.Size()))
 
@@ -122,6 +123,7 @@ func (s *source) admit(ctx context.Context) error {
 	s.log.Warn("paused: the memory for records on their way is used up", "used", s.memory.bytes(), "limit", s.memory.limit,
 		"used_by_all", s.engine.memory.bytes(), "limit_of_all", s.engine.memory.limit)
 	start := time.Now()
+	s.engine.relieve(s, own, all)
 	if own {
 		if err := s.memory.wait(ctx); err != nil {
 			return err
@@ -132,6 +134,37 @@ func (s *source) admit(ctx context.Context) error {
 	}
 	s.log.Debug("resumed", "after", time.Since(start))
 	return nil
+}
+
+// relieve closes open chunks where most of the memory is in them: nothing
+// would leave it before the next flush, while the outputs have nothing to do.
+func (e *Engine) relieve(s *source, own, all bool) {
+	if own && s.openBytes() > s.memory.limit/2 {
+		s.flush()
+	}
+	if !all {
+		return
+	}
+	var open int64
+	for _, in := range e.inputs {
+		open += in.openBytes()
+	}
+	for _, em := range e.emitters {
+		open += em.openBytes()
+	}
+	if open > e.memory.limit/2 {
+		e.flushAll()
+	}
+}
+
+// openBytes is what the open chunks cost.
+func (s *source) openBytes() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.order {
+		n += o.cost
+	}
+	return n
 }
 
 // plan returns the filters and outputs for a tag.
@@ -248,7 +281,7 @@ func (in *input) run(ctx context.Context) {
 		case err == nil:
 			in.log.Debug("the source has ended")
 			return
-		case err == plugin.ErrStop:
+		case errors.Is(err, plugin.ErrStop):
 			in.engine.Stop(0)
 			return
 		}
