@@ -160,7 +160,7 @@ func (b *bench) measure(ctx context.Context, p *program, r row) (got sample, err
 		// The writer ends when all is sent or when the connection is closed.
 		defer func() {
 			_ = conn.Close()
-			<-sent
+			_ = <-sent
 		}()
 	}
 	err = b.wait(ctx, q, s, &got)

@@ -41,7 +41,7 @@ func (i *Instance) Decode(common, own []option.Field) option.Problems {
 			fields = append(fields, f)
 		}
 	}
-	ps := append(d.ps, option.Decode(fields, kept, i.Title(), i.Pos)...)
+	ps := slices.Concat(d.ps, option.Decode(fields, kept, i.Title(), i.Pos))
 	slices.SortStableFunc(ps, func(a, b option.Problem) int { return comparePos(a.Pos, b.Pos) })
 	return ps
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/kagarilog/kagari/option"
@@ -164,7 +165,7 @@ func (l *loader) multilineParser(s *section) {
 		}
 		rules = append(rules, option.Property{Key: "rule", Value: v, Pos: p.Pos})
 	}
-	out.Props = append(kept, rules...)
+	out.Props = slices.Concat(kept, rules)
 	name, _, ok := propText(out.Props, "name")
 	if !ok {
 		l.fail(s.pos, "", "the multiline parser has no name")

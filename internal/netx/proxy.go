@@ -198,7 +198,7 @@ func (p *proxy) tunnel(conn net.Conn, address string) (net.Conn, error) {
 	}
 	limit := &io.LimitedReader{R: conn, N: maxProxyAnswer}
 	r := bufio.NewReader(limit)
-	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
+	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect}) //nolint:bodyclose // The answer to CONNECT has none.
 	if err != nil {
 		return fail(fmt.Errorf("read the answer: %w", err))
 	}
