@@ -94,6 +94,15 @@ the.tag: [1700000004.250000000, {"a":2,"u":18446744073709551615}]
 `, "format", "template", "template", "{time} [{a}] {b} {none} {m} {x")
 }
 
+func TestATagCannotAddALine(t *testing.T) {
+	dir := t.TempDir()
+	o := plugintest.NewOutput(t, Def(), plugintest.Env(t), "path", dir, "file", "out")
+	send(t, o, plugintest.Chunk(t, "a\nb: [1.0, {}]\x7f", `{}`))
+	if got, want := read(t, dir, "out"), "a\\u000ab: [1.0, {}]\\u007f: [1700000000.250000000, {}]\n"; got != want {
+		t.Errorf("the file holds %q, expected %q", got, want)
+	}
+}
+
 func TestTemplateBraces(t *testing.T) {
 	f := func(template, want string) {
 		t.Helper()

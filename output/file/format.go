@@ -21,12 +21,26 @@ func (o *Output) appendRecord(dst []byte, tag string, cur *event.Cursor) []byte 
 	case formatMsgpack:
 		return append(dst, cur.Entry()...)
 	}
-	dst = append(dst, tag...)
+	dst = appendTag(dst, tag)
 	dst = append(dst, ": ["...)
 	dst = appendSeconds(dst, cur.Time)
 	dst = append(dst, ", "...)
 	dst = event.AppendValueJSON(dst, cur.Record, o.json)
 	return append(dst, "]\n"...)
+}
+
+// appendTag appends a tag with its control characters escaped as in JSON, so
+// that a sender's tag cannot add a line.
+func appendTag(dst []byte, tag string) []byte {
+	for i := range len(tag) {
+		if c := tag[i]; c < ' ' || c == 0x7f {
+			const digits = "0123456789abcdef"
+			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
+		} else {
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // appendSeconds appends seconds since the Unix epoch with nine digits behind
