@@ -64,6 +64,13 @@ func (a *Accessor) Key() string { return a.key }
 // configuration that has some is likely to mean something else.
 func (a *Accessor) Ignored() string { return a.rest }
 
+// EndsInIndex reports whether the last step of the path is an index. Such a
+// place has no key, which is why some plugins of Fluent Bit do not find it.
+func (a *Accessor) EndsInIndex() bool {
+	n := len(a.path)
+	return n > 0 && a.path[n-1].index >= 0
+}
+
 // Lookup returns the value at the path in rec, a packed map; it aliases rec. Of
 // entries with the same key the last counts.
 func (a *Accessor) Lookup(rec Value) (Value, bool) {
