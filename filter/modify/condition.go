@@ -82,7 +82,7 @@ func parseCondition(line string) (condition, error) {
 				return condition{}, err
 			}
 		} else {
-			c.noKey = pathEndsInList(c.path)
+			c.noKey = c.path.EndsInIndex()
 		}
 	}
 	switch c.kind {

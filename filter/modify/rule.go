@@ -3,7 +3,6 @@ package modify
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/regex"
@@ -237,11 +236,4 @@ var wordTrue, wordFalse = []byte("true"), []byte("false")
 func equals(v event.Value, s string) bool {
 	text, ok := v.Str()
 	return ok && string(text) == s
-}
-
-// pathEndsInList tells whether the last step of a path is an index; such a
-// place has no key, and Fluent Bit does not find it where it needs one.
-func pathEndsInList(a *event.Accessor) bool {
-	path := strings.TrimSuffix(a.String(), a.Ignored())
-	return strings.HasPrefix(path, "$") && strings.HasSuffix(path, "]") && !strings.HasSuffix(path, "']")
 }
