@@ -8,6 +8,7 @@ import (
 	filterparser "github.com/kagarilog/kagari/filter/parser"
 	"github.com/kagarilog/kagari/filter/record_modifier"
 	"github.com/kagarilog/kagari/filter/rewrite_tag"
+	"github.com/kagarilog/kagari/filter/type_converter"
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
 	"github.com/kagarilog/kagari/input/dummy"
@@ -70,6 +71,7 @@ func Registry() *plugin.Registry {
 		modify.Def(),
 		nest.Def(),
 		rewrite_tag.Def(),
+		type_converter.Def(),
 
 		outstdout.Def(),
 		file.Def(),
