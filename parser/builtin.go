@@ -131,5 +131,6 @@ func NewBuiltin(name string) *Parser {
 	if p == nil {
 		panic("BUG: built-in parser: " + ps.Err().Error())
 	}
+	p.builtin = true
 	return p
 }

@@ -20,6 +20,7 @@ type Parser struct {
 	types    typeTable
 	decoders decoders
 	decodes  bool // the format decodes by itself
+	builtin  bool
 	log      *slog.Logger
 	badTimes atomic.Uint64
 	badTypes atomic.Uint64
@@ -101,6 +102,9 @@ func (p *Parser) Name() string { return p.spec.Name }
 
 // Spec returns the options that the parser was made from.
 func (p *Parser) Spec() Spec { return p.spec }
+
+// Builtin tells whether p comes from [NewBuiltin] and not from a configuration.
+func (p *Parser) Builtin() bool { return p.builtin }
 
 // SetLog says where p reports times that do not fit. It limits the rate of
 // equal messages. Call it before the first Parse.

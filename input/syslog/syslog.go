@@ -128,6 +128,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if r.parser, err = env.Parser(name); err != nil {
 		return nil, fmt.Errorf("find the parser for messages: %w", err)
 	}
+	if own, ok := r.parser.(interface{ Builtin() bool }); ok && own.Builtin() && c.parser == "" {
+		// Without a parsers file Fluent Bit has no default and refuses.
+		return nil, fmt.Errorf("the option parser is missing; %s is one that needs no parsers file", name)
+	}
 
 	in := &Input{rawinput.Endpoint{Options: c.server, Log: env.Log, Reject: env.Stats.Reject}}
 	if unix {
