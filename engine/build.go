@@ -43,7 +43,6 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	svc := cfg.Service
 	e := &Engine{
 		log:       opts.Handler.Named("engine", nil),
-		handler:   opts.Handler,
 		flush:     svc.Flush,
 		grace:     svc.Grace,
 		epoch:     time.Now(),
@@ -58,8 +57,12 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	if svc.Storage.Path != "" {
 		e.dir = buffer.New(svc.Storage.Path, svc.Storage.Sync == "full")
 	}
-	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}}
+	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}, names: map[string]option.Pos{}}
 	b.build()
+	e.again = func() (*Engine, error) {
+		e, ps := New(cfg, reg, opts)
+		return e, ps.Err()
+	}
 	e.memory.limit = b.processMemory()
 	e.up.limit = min(int64(max(svc.Storage.MaxChunksUp, 1))*chunkLimit, e.memory.limit)
 	if b.problems.HasErrors() {
@@ -76,8 +79,9 @@ type builder struct {
 	opts     Options
 	problems option.Problems
 	parsers  map[string]plugin.Parser
-	count    map[plugin.Kind]int // instances so far; their numbers run over all plugins of a kind
-	asked    int64               // sum of the Mem_Buf_Limits that were given
+	count    map[plugin.Kind]int   // instances so far; their numbers run over all plugins of a kind
+	names    map[string]option.Pos // of instances, with their kind in front
+	asked    int64                 // sum of the Mem_Buf_Limits that were given
 }
 
 func (b *builder) problem(sev option.Severity, pos option.Pos, section, format string, args ...any) {
@@ -95,6 +99,7 @@ func (b *builder) build() {
 	for _, task := range b.cfg.StreamTasks {
 		b.problem(option.Warning, task.Pos, "stream_task", "stream tasks are not part of this version; the task does not run and its stream stays empty")
 	}
+	b.serviceWithoutEffect()
 	for _, inst := range b.cfg.Inputs {
 		b.input(inst)
 	}
@@ -163,6 +168,35 @@ func (b *builder) parser(name string) (plugin.Parser, error) {
 	return nil, err
 }
 
+// guarded calls New of a plugin. A panic must not end the process, which may
+// have a good configuration at work.
+func guarded[T any](create func(*plugin.Env) (T, error), env *plugin.Env) (made T, err error) {
+	err = protect(func() (err error) {
+		made, err = create(env)
+		return err
+	})
+	return made, err
+}
+
+// name makes the name of an instance unlike all others of its kind: metrics
+// and stored chunks go by it.
+func (b *builder) name(inst *config.Instance, env *plugin.Env) {
+	wanted := env.ID
+	for n := 2; ; n++ {
+		key := inst.Kind.String() + " " + env.ID
+		first, taken := b.names[key]
+		if !taken {
+			b.names[key] = inst.Pos
+			return
+		}
+		if n == 2 {
+			b.problems = append(b.problems, option.Problem{Severity: option.Warning, Pos: inst.Pos, Section: inst.Title(), Key: "alias",
+				Message: fmt.Sprintf("the alias %q is also that of the %s at %s", wanted, inst.Kind, first)})
+		}
+		env.ID = fmt.Sprintf("%s.%d", wanted, n)
+	}
+}
+
 // fail reports what New of a plugin said.
 func (b *builder) fail(kind plugin.Kind, inst *config.Instance, err error) {
 	b.problem(option.Error, inst.Pos, kind.String()+" "+inst.Name, "%v", err)
@@ -195,8 +229,11 @@ func (b *builder) input(inst *config.Instance) {
 	s := b.source(env.ID, def.Name)
 	env.Tag, env.DefaultTag = common.Tag, env.ID
 	if common.Alias != "" {
-		s.id, env.ID = common.Alias, common.Alias
+		env.ID = common.Alias
 	}
+	b.name(inst, env)
+	s.id = env.ID
+	s.unroutable = !common.Routable
 	if common.Tag != "" {
 		s.defaultTag = common.Tag
 	}
@@ -206,13 +243,17 @@ func (b *builder) input(inst *config.Instance) {
 	}
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 	s.log = env.Log
+	b.inputWithoutEffect(inst, &common)
+	if common.StorageType == "" && b.cfg.Service.Storage.Inherit {
+		common.StorageType = b.cfg.Service.Storage.Type
+	}
 	if strings.EqualFold(common.StorageType, "filesystem") {
 		s.filesystem = b.engine.dir != nil
 		if !s.filesystem {
 			b.problem(option.Error, inst.Pos, "input "+inst.Name, "storage.type filesystem needs storage.path in the service section")
 		}
 	}
-	in, err := pc.(plugin.InputConfig).New(env)
+	in, err := guarded(pc.(plugin.InputConfig).New, env)
 	if err != nil {
 		b.fail(plugin.KindInput, inst, err)
 		return
@@ -242,10 +283,11 @@ func (b *builder) filter(inst *config.Instance) {
 	if common.Alias != "" {
 		env.ID = common.Alias
 	}
+	b.name(inst, env)
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 	env.Match = pat.matches
 	emitter := b.emitter(env)
-	f, err := pc.(plugin.FilterConfig).New(env)
+	f, err := guarded(pc.(plugin.FilterConfig).New, env)
 	if err == nil {
 		err = b.unique(emitter)
 	}
@@ -273,8 +315,9 @@ func (b *builder) output(inst *config.Instance) {
 	if common.Alias != "" {
 		env.ID = common.Alias
 	}
+	b.name(inst, env)
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
-	out, err := pc.(plugin.OutputConfig).New(env)
+	out, err := guarded(pc.(plugin.OutputConfig).New, env)
 	if err != nil {
 		b.fail(plugin.KindOutput, inst, err)
 		return
@@ -286,6 +329,7 @@ func (b *builder) output(inst *config.Instance) {
 		s.workers = def.Concurrency
 	}
 	s.more = sync.NewCond(&s.mu)
+	b.outputWithoutEffect(inst, &common)
 	s.processors = b.processors(inst, env.ID)
 	b.engine.sinks = append(b.engine.sinks, s)
 }
@@ -316,7 +360,7 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 		env.ID = fmt.Sprintf("%s.processor.%d.%s", owner, i, p.Name)
 		env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 		emitter := b.emitter(env)
-		f, err := pc.(plugin.FilterConfig).New(env)
+		f, err := guarded(pc.(plugin.FilterConfig).New, env)
 		if err != nil {
 			b.fail(kind, own, err)
 			continue

@@ -11,18 +11,15 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/buffer"
-	"github.com/kagarilog/kagari/event"
-	"github.com/kagarilog/kagari/internal/logging"
 	"github.com/kagarilog/kagari/plugin"
 )
 
 // Engine is one graph. Make it with New, run it once with Run.
 type Engine struct {
-	log     *slog.Logger
-	handler *logging.Handler
-	flush   time.Duration
-	grace   time.Duration
-	epoch   time.Time // what monotonic times count from
+	log   *slog.Logger
+	flush time.Duration
+	grace time.Duration
+	epoch time.Time // what monotonic times count from
 
 	inputs   []*input
 	emitters []*source // of filters that re-tag or hold back
@@ -48,7 +45,8 @@ type Engine struct {
 	idle       chan struct{} // told when a delivery was settled
 
 	started atomic.Int64
-	running atomic.Bool
+
+	again func() (*Engine, error) // makes an engine like this one
 }
 
 // Stop asks the engine to flush and end; Run then returns the first non-zero
@@ -70,6 +68,11 @@ type Summary struct {
 // Run starts everything and works until ctx ends or Stop is called; then it
 // flushes within the grace period. The error is that of the start.
 func (e *Engine) Run(ctx context.Context) (Summary, error) {
+	return e.run(ctx, func() {})
+}
+
+// run is Run that tells when the start has succeeded.
+func (e *Engine) run(ctx context.Context, started func()) (Summary, error) {
 	e.sendCtx, e.cancelSend = context.WithCancel(context.WithoutCancel(ctx))
 	defer e.cancelSend()
 	if err := e.start(); err != nil {
@@ -77,7 +80,7 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 		return Summary{ExitCode: 1}, err
 	}
 	e.started.Store(time.Now().UnixNano())
-	e.running.Store(true)
+	started()
 
 	var workers sync.WaitGroup
 	for _, s := range e.sinks {
@@ -170,7 +173,6 @@ func (e *Engine) Run(ctx context.Context) (Summary, error) {
 	}
 	sum := e.summarize()
 	e.closePlugins()
-	e.running.Store(false)
 	return sum, nil
 }
 
@@ -279,7 +281,7 @@ func (e *Engine) route(tag string) *plan {
 // deliver queues the entry at the sinks and gives up the caller's place.
 func (e *Engine) deliver(en *entry, sinks []*sink) {
 	for _, s := range sinks {
-		if en.info.Signal == event.Metrics && !s.metrics {
+		if !s.takes(en.info.Signal) {
 			continue
 		}
 		en.hold()
@@ -312,7 +314,7 @@ func (e *Engine) loadBacklog() error {
 	}
 	for _, info := range found {
 		p := e.route(info.Tag)
-		if len(p.sinks) == 0 {
+		if !p.takes(info.Signal) {
 			e.log.Warn("no output matches a stored chunk; it stays on disk", "tag", info.Tag, "chunk", info.ID.String())
 			continue
 		}

@@ -31,12 +31,20 @@ type script struct {
 	run    func(ctx context.Context, out plugin.Emitter) error
 	filter func(b *event.Batch) error
 	send   func(ctx context.Context, c *event.Chunk) error
+	start  func() error
 }
 
 func (s *script) Fields() []option.Field                          { return nil }
 func (s *script) Run(ctx context.Context, o plugin.Emitter) error { return s.run(ctx, o) }
 func (s *script) Filter(_ context.Context, b *event.Batch) error  { return s.filter(b) }
 func (s *script) Send(ctx context.Context, c *event.Chunk) error  { return s.send(ctx, c) }
+
+func (s *script) Start(context.Context) error {
+	if s.start == nil {
+		return nil
+	}
+	return s.start()
+}
 
 type inputConfig struct{ *script }
 
@@ -432,61 +440,6 @@ func TestChunksOfOneTagArriveInOrder(t *testing.T) {
 	b.run()
 	if !slices.Equal(got.ns, upTo(200)) {
 		t.Errorf("records arrived out of order: %v", got.ns)
-	}
-}
-
-func TestReloadLosesNothing(t *testing.T) {
-	var got collector
-	var n atomic.Int64
-	make1 := func() *engine.Engine {
-		b := newBench(t)
-		b.input(false, func(ctx context.Context, out plugin.Emitter) error {
-			for ctx.Err() == nil {
-				i := int(n.Load())
-				if _, err := emit(ctx, out, "t", i, i+1); err != nil {
-					return err
-				}
-				n.Add(1)
-				time.Sleep(time.Millisecond)
-			}
-			return nil
-		})
-		b.output(got.send, "match", "*")
-		return b.engine()
-	}
-	bad := true
-	h := engine.NewHost(make1(), func() (*engine.Engine, error) {
-		if bad {
-			return nil, errors.New("a bad file")
-		}
-		return make1(), nil
-	}, slog.New(slog.DiscardHandler))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if _, err := h.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	time.Sleep(50 * time.Millisecond)
-	if err := h.Reload(); err == nil || h.Reloads() != 0 {
-		t.Errorf("a bad file is reloaded: %v", err)
-	}
-	bad = false
-	for i := range 5 {
-		if err := h.Reload(); err != nil {
-			t.Fatal(err)
-		}
-		for h.Reloads() <= i {
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	cancel()
-	<-done
-	if !slices.Equal(got.ns, upTo(int(n.Load()))) {
-		t.Errorf("after five reloads %d of %d records arrived", len(got.ns), n.Load())
 	}
 }
 

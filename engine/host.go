@@ -31,39 +31,64 @@ func NewHost(first *Engine, load func() (*Engine, error), log *slog.Logger) *Hos
 }
 
 // Run runs engines one after the other until ctx ends or one stops by itself.
-// The summary is the sum of all.
+// One that cannot start after a reload is replaced by its predecessor, made
+// anew. The summary is the sum of all.
 func (h *Host) Run(ctx context.Context) (Summary, error) {
 	var total Summary
+	var again func() (*Engine, error) // makes the engine that was at work last
 	for {
 		h.mu.Lock()
-		e := h.current
+		e, reloaded := h.current, again != nil
 		h.mu.Unlock()
-		sum, err := e.Run(ctx)
+		sum, err := e.run(ctx, func() {
+			if !reloaded {
+				return
+			}
+			h.mu.Lock()
+			h.reloads++
+			h.mu.Unlock()
+			h.log.Info("the new configuration is at work")
+		})
 		total.ExitCode = sum.ExitCode
 		total.Delivered += sum.Delivered
 		total.Dropped += sum.Dropped
 		total.OnDisk = sum.OnDisk
 		total.Lost += sum.Lost
-		if err != nil {
+		next := h.takeNext()
+		switch {
+		case err != nil && again == nil:
 			return total, err
+		case err != nil && next == nil:
+			h.log.Error("the new configuration cannot be started; the one before is taken up again", "error", err)
+			var backErr error
+			if next, backErr = again(); backErr != nil {
+				return total, errors.Join(err, backErr)
+			}
+			again = nil
+		case next == nil || err == nil && ctx.Err() != nil:
+			return total, nil
+		case err == nil:
+			again = e.again
 		}
 		h.mu.Lock()
-		next := h.next
-		h.next = nil
-		if next == nil || ctx.Err() != nil {
-			h.mu.Unlock()
-			return total, nil
-		}
 		h.current = next
-		h.reloads++
 		h.mu.Unlock()
-		h.log.Info("the new configuration is at work")
 	}
 }
 
+// takeNext returns the engine that is to take over, if there is one.
+func (h *Host) takeNext() *Engine {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	next := h.next
+	h.next = nil
+	return next
+}
+
 // Reload builds an engine from the configuration as it is now and lets it take
-// over from the current one, which delivers what it has first. On an error the
-// current one goes on untouched.
+// over from the current one, which delivers what it has first. While that goes
+// on, a further Reload replaces the engine that waits. On an error the current
+// one goes on untouched.
 func (h *Host) Reload() error {
 	next, err := h.load()
 	if err != nil {
@@ -72,9 +97,6 @@ func (h *Host) Reload() error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.next != nil {
-		return errors.New("reload: another one is under way")
-	}
 	h.next = next
 	h.current.Stop(0)
 	return nil

@@ -66,6 +66,9 @@ type delivery struct {
 	early    bool        // tried again before its time, as the process is ending
 }
 
+// takes tells whether the output takes what carries the signal.
+func (s *sink) takes(signal event.Signal) bool { return signal != event.Metrics || s.metrics }
+
 func (s *sink) pending() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,7 @@ type source struct {
 	log        *slog.Logger
 	processors []*step
 	filesystem bool
+	unroutable bool   // Routable is off: filters run, but no output gets anything
 	memory     budget // Mem_Buf_Limit
 	listed     bool   // an emitter that its filter has asked for
 
@@ -71,6 +73,11 @@ type plan struct {
 	sinks   []*sink
 }
 
+// takes tells whether an output takes what carries the signal.
+func (p *plan) takes(signal event.Signal) bool {
+	return slices.ContainsFunc(p.sinks, func(s *sink) bool { return s.takes(signal) })
+}
+
 var _ plugin.Emitter = (*source)(nil)
 
 // Emit runs the filters and seals what is left.
@@ -98,7 +105,11 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 		b.Free()
 		return nil
 	}
-	if len(p.sinks) == 0 {
+	if !p.takes(b.Signal) {
+		if b.Signal == event.Metrics {
+			s.log.Info("no output that matches the tag takes metrics; they are dropped", "tag", b.Tag)
+			s.unrouted.Add(1)
+		}
 		s.unrouted.Add(uint64(len(b.Events)))
 		b.Free()
 		return nil
@@ -173,7 +184,9 @@ func (s *source) plan(tag string) *plan {
 		return p.(*plan)
 	}
 	p := s.engine.route(tag)
-	if len(p.sinks) == 0 {
+	if s.unroutable {
+		p.sinks = nil
+	} else if len(p.sinks) == 0 {
 		s.log.Info("no output matches the tag; its records are dropped", "tag", tag)
 	}
 	if s.known.Add(1) > maxPlans {

@@ -11,7 +11,7 @@ import (
 func (e *Engine) Metrics() []plugin.Metric {
 	m := &metrics{}
 	if t := e.started.Load(); t != 0 {
-		m.counter("fluentbit_uptime", "Number of seconds that Fluent Bit has been running.", uint64(time.Since(time.Unix(0, t)).Seconds()))
+		m.counter("fluentbit_uptime", "Number of seconds that Fluent Bit has been running.", uint64(max(time.Since(time.Unix(0, t)).Seconds(), 0)))
 		m.gauge("fluentbit_process_start_time_seconds", "Start time of the process since unix epoch in seconds.", float64(t/1e9))
 	}
 	for _, in := range e.inputs {

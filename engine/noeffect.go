@@ -1,0 +1,74 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kagarilog/kagari/config"
+	"github.com/kagarilog/kagari/option"
+)
+
+// noEffect warns about an option that is taken but does nothing here. why says
+// what holds instead.
+func (b *builder) noEffect(pos option.Pos, section, key, why string) {
+	b.problems = append(b.problems, option.Problem{Severity: option.Warning, Pos: pos, Section: section, Key: key,
+		Message: fmt.Sprintf("option %q has no effect: %s", key, why)})
+}
+
+const notYet = "it is not part of this version"
+
+// serviceWithoutEffect looks through the settings of the process.
+func (b *builder) serviceWithoutEffect() {
+	svc := b.cfg.Service
+	for _, o := range []struct {
+		given    bool
+		key, why string
+	}{
+		{svc.Daemon, "daemon", "the router stays in the foreground; let systemd or a container run it"},
+		{svc.DNSMode != "" && !strings.EqualFold(svc.DNSMode, "udp"), "dns.mode", "names are looked up over UDP, and over TCP where an answer does not fit"},
+		{svc.DNSResolver != "", "dns.resolver", "there is one resolver, that of Go"},
+		{svc.DNSPreferIPv4, "dns.prefer_ipv4", "both families are tried, and the first to answer counts"},
+		{svc.DNSPreferIPv6, "dns.prefer_ipv6", "both families are tried, and the first to answer counts"},
+		{svc.ConvertNaNToNull, "json.convert_nan_to_null", notYet},
+		{svc.FIPSMode, "security.fips_mode", "set the variable GODEBUG=fips140=on instead"},
+		{svc.EnableChunkTrace, "enable_chunk_trace", notYet},
+		{svc.HotReloadTimeout != 0, "hot_reload.timeout", "the grace period bounds a reload"},
+		{svc.AdaptiveFlush.Enabled, "flush.adaptive", "chunks that are full are sent at once, whatever the interval"},
+		{svc.Telemetry.TagRecords, "telemetry", notYet},
+		{svc.Storage.DeleteBadChunks, "storage.delete_irrecoverable_chunks", "damaged chunks are set aside under storage.path, never deleted"},
+		{svc.Storage.KeepRejected, "storage.keep.rejected", notYet},
+	} {
+		if o.given {
+			b.noEffect(option.Pos{File: b.cfg.Path}, "service", o.key, o.why)
+		}
+	}
+}
+
+func (b *builder) inputWithoutEffect(inst *config.Instance, o *config.InputOptions) {
+	if o.LogSuppressInterval > 0 {
+		b.noEffect(inst.Pos, inst.Title(), "log_suppress_interval", suppressed)
+	}
+	if o.PauseOnChunksOverlimit {
+		b.noEffect(inst.Pos, inst.Title(), "storage.pause_on_chunks_overlimit", "stored chunks leave memory when there are too many, and reading goes on")
+	}
+	if o.RateGate {
+		b.noEffect(inst.Pos, inst.Title(), "rate_gate", notYet)
+	}
+	if o.Telemetry.TagRecords {
+		b.noEffect(inst.Pos, inst.Title(), "telemetry", notYet)
+	}
+	if strings.EqualFold(o.StorageType, "memrb") {
+		b.noEffect(inst.Pos, inst.Title(), "storage.type", "memrb is like memory here: the input waits when it is full, and nothing is dropped")
+	}
+}
+
+func (b *builder) outputWithoutEffect(inst *config.Instance, o *config.OutputOptions) {
+	if o.LogSuppressInterval > 0 {
+		b.noEffect(inst.Pos, inst.Title(), "log_suppress_interval", suppressed)
+	}
+	if o.TotalLimitSize > 0 {
+		b.noEffect(inst.Pos, inst.Title(), "storage.total_limit_size", notYet+"; watch the size of storage.path")
+	}
+}
+
+const suppressed = "the same message is written at most five times in ten seconds"
