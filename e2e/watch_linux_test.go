@@ -24,11 +24,11 @@ func watched(t *testing.T, wrap []string, service, pipeline string) *router {
 	return r
 }
 
-// ready waits until the router has started.
+// ready waits until the router has started, which the admin API tells.
 func (r *router) ready() {
 	r.t.Helper()
 	limit := time.After(20 * time.Second)
-	for !strings.Contains(r.log.String(), "] started inputs=") {
+	for r.counter("fluentbit_process_start_time_seconds") <= 0 {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-r.ended:
