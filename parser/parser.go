@@ -22,6 +22,7 @@ type Parser struct {
 	decodes  bool // the format decodes by itself
 	builtin  bool
 	log      *slog.Logger
+	unfit    atomic.Uint64
 	badTimes atomic.Uint64
 	badTypes atomic.Uint64
 	givenUp  atomic.Uint64
@@ -110,6 +111,10 @@ func (p *Parser) Builtin() bool { return p.builtin }
 // equal messages. Call it before the first Parse.
 func (p *Parser) SetLog(log *slog.Logger) { p.log = log }
 
+// Unfit is the number of lines so far that did not fit. Who parses them says in
+// the log what becomes of them.
+func (p *Parser) Unfit() uint64 { return p.unfit.Load() }
+
 // BadTimes is the number of lines so far whose time did not fit.
 func (p *Parser) BadTimes() uint64 { return p.badTimes.Load() }
 
@@ -118,6 +123,7 @@ func (p *Parser) BadTimes() uint64 { return p.badTimes.Load() }
 // which must stay unchanged as long as e's batch lives.
 func (p *Parser) Parse(line []byte, e *event.Event) bool {
 	if !p.format.parse(line, e) {
+		p.unfit.Add(1)
 		return false
 	}
 	if p.decoders != nil && !p.decodes {
