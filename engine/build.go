@@ -145,6 +145,7 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 func (b *builder) addParser(p *parser.Parser) {
 	p.SetLog(b.opts.Handler.Named("parser:"+p.Name(), nil))
 	b.parsers[p.Name()] = p
+	b.engine.parsers = append(b.engine.parsers, p)
 }
 
 // parser returns the parser of the configuration that has the name, or else the

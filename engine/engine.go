@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/buffer"
+	"github.com/kagarilog/kagari/parser"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -25,6 +26,7 @@ type Engine struct {
 	emitters []*source // of filters that re-tag or hold back
 	filters  []*step
 	sinks    []*sink
+	parsers  []*parser.Parser
 
 	dir *buffer.Dir // nil without storage.path
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/kagarilog/kagari/parser"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -30,6 +31,9 @@ func (e *Engine) Metrics() []plugin.Metric {
 	for _, s := range e.sinks {
 		m.output(s)
 		s.env.Stats.Each(m.each(s.id))
+	}
+	for _, p := range e.parsers {
+		m.parser(p)
 	}
 	m.storage(e)
 	return m.list
@@ -83,6 +87,14 @@ func (m *metrics) filter(f *step) {
 	m.counter("fluentbit_filter_add_records_total", "Total number of new added records.", f.added.Load(), name)
 	m.counter("fluentbit_filter_drop_records_total", "Total number of dropped records.", f.dropped.Load(), name)
 	m.counter("fluentbit_filter_drop_bytes_total", "Total number of dropped bytes.", f.droppedBytes.Load(), name)
+}
+
+func (m *metrics) parser(p *parser.Parser) {
+	name := plugin.Label{Name: "parser", Value: p.Name()}
+	m.counter("kagari_parser_unmatched_total", "Lines that did not fit the parser.", p.Unfit(), name)
+	m.counter("kagari_parser_bad_times_total", "Lines whose time did not fit the layout.", p.BadTimes(), name)
+	m.counter("kagari_parser_bad_types_total", "Values that were to be a truth value and stayed text.", p.BadTypes(), name)
+	m.counter("kagari_parser_given_up_total", "Lines whose match would have taken too many steps.", p.GivenUp(), name)
 }
 
 func (m *metrics) output(s *sink) {

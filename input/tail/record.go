@@ -50,6 +50,8 @@ func (in *Input) record(b *event.Batch, f *file, line []byte, at, ns int64) {
 	}
 	e := b.Add(ns)
 	if !in.parser.Parse(text, e) {
+		const show = 128
+		in.log.Warn("a line does not fit the parser and stays text", "file", f.path, "offset", at, "line", string(text[:min(len(text), show)]))
 		// A line that does not fit keeps its carriage return, as in Fluent Bit.
 		in.setRaw(b, e, f, line, at)
 		return
