@@ -2,6 +2,7 @@
 package builtin
 
 import (
+	"github.com/kagarilog/kagari/filter/checklist"
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/modify"
 	"github.com/kagarilog/kagari/filter/nest"
@@ -72,6 +73,7 @@ func Registry() *plugin.Registry {
 		nest.Def(),
 		rewrite_tag.Def(),
 		type_converter.Def(),
+		checklist.Def(),
 
 		outstdout.Def(),
 		file.Def(),
