@@ -244,7 +244,13 @@ func (d *database) transaction(do func(*sql.Tx) error) error {
 	if err := do(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		// While somebody is reading, SQLite may refuse and keep the transaction
+		// open, which database/sql knows nothing of.
+		_, _ = d.conn.ExecContext(context.Background(), "ROLLBACK")
+		return err
+	}
+	return nil
 }
 
 func (d *database) close() error {

@@ -30,6 +30,7 @@ type file struct {
 
 	// The reader's.
 	f        *os.File
+	after    *file  // what had the name before: its lines come first
 	offset   int64  // what is next to be read: a line, or with skipping the rest of one
 	before   marker // the bytes in front of offset
 	partial  int64  // bytes behind offset in which no line ends

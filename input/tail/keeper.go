@@ -25,9 +25,9 @@ type keeper struct {
 	files  map[fileID]*file
 	byName map[string]*file // by cleaned current name
 	memos  map[string]memo  // by path, of files that are not open
-	// awaited is names that lead nowhere since a rotation, and until when to
-	// look for a new file there more often than at every refresh.
-	awaited map[string]time.Time
+	// awaited is names that a rotated file has left, at which a new one is looked
+	// for more often than at every refresh.
+	awaited map[string]awaited
 	scans   int // so far
 	first   bool
 
@@ -41,6 +41,12 @@ type keeper struct {
 	next   struct{ poll, check, scan, commit time.Time }
 }
 
+// awaited is a name without a file.
+type awaited struct {
+	before *file // which had the name
+	until  time.Time
+}
+
 const (
 	defaultPoll   = 250 * time.Millisecond
 	defaultCommit = time.Second
@@ -52,7 +58,7 @@ const (
 func newKeeper(in *Input) *keeper {
 	k := &keeper{
 		in: in, cfg: &in.cfg, log: in.log,
-		files: map[fileID]*file{}, byName: map[string]*file{}, memos: map[string]memo{}, awaited: map[string]time.Time{},
+		files: map[fileID]*file{}, byName: map[string]*file{}, memos: map[string]memo{}, awaited: map[string]awaited{},
 		openFile: openFile, poll: defaultPoll, commit: defaultCommit,
 	}
 	for _, p := range in.cfg.Path {
@@ -239,8 +245,8 @@ func (k *keeper) event(ev fsnotify.Event, now time.Time) {
 	}
 	if path, ok := k.wanted(name); ok {
 		k.probe(path, now)
-	} else if f == nil && ev.Has(fsnotify.Create) {
-		k.renamed(name)
+	} else if _, id, err := statID(name); err == nil && k.files[id] != nil {
+		k.appeared(k.files[id], name, now)
 	}
 }
 

@@ -1,6 +1,9 @@
 package tail
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // queue holds the files that have something to be read, each once. Files are
 // pushed by the keeper, and by the reader when there is more in them.
@@ -68,6 +71,22 @@ func (q *queue) done(f *file, more bool) {
 	}
 	f.turn = turnQueued
 	q.add(f)
+}
+
+// claim gives the reader a file out of turn, which done ends as usual. It
+// returns false if the file is retired.
+func (q *queue) claim(f *file) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch f.turn {
+	case turnRetired:
+		return false
+	case turnQueued:
+		i := slices.Index(q.files, f)
+		q.files = slices.Delete(q.files, i, i+1)
+	}
+	f.turn = turnReading
+	return true
 }
 
 // retire takes a file away from the reader for good. It returns false, and

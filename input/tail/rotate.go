@@ -57,7 +57,7 @@ func (k *keeper) lookName(f *file, now time.Time) {
 		k.log.Info("file was rotated", "file", old, "inode", f.id.inode, "to", f.name)
 	}
 	if path, ok := k.wanted(filepath.Clean(old)); ok {
-		k.awaited[path] = now.Add(k.cfg.RefreshInterval)
+		k.awaited[path] = awaited{f, now.Add(k.cfg.RefreshInterval)}
 		k.probe(path, now)
 	}
 }
@@ -91,18 +91,17 @@ func (k *keeper) rename(f *file, name string) {
 	}
 }
 
-// renamed handles a name that has appeared and is not to be read: it may be
-// the new one of a file that is.
-func (k *keeper) renamed(path string) {
-	if _, id, err := statID(path); err == nil && k.files[id] != nil {
-		k.rename(k.files[id], path)
-	}
+// appeared handles a name that leads to f, which is known by another one: f was
+// renamed, or has two names.
+func (k *keeper) appeared(f *file, name string, now time.Time) {
+	k.lookName(f, now)
+	k.rename(f, name)
 }
 
 // lookAwaited looks for files under names that rotated files have left.
 func (k *keeper) lookAwaited(now time.Time) {
-	for path, until := range k.awaited {
-		if now.After(until) {
+	for path, a := range k.awaited {
+		if now.After(a.until) {
 			delete(k.awaited, path)
 			continue
 		}

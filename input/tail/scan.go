@@ -30,12 +30,13 @@ func (k *keeper) scan(now time.Time) (clean bool) {
 	k.scans++
 	for i := range k.patterns {
 		paths, dirs, err := k.patterns[i].expand()
+		if k.watch.addDirs(dirs) {
+			// What has appeared before the directory was watched was not notified.
+			paths, _, err = k.patterns[i].expand()
+		}
 		if err != nil {
 			clean = false
 			k.log.Error("cannot look for files", "path", k.patterns[i].text, "error", err)
-		}
-		for _, dir := range dirs {
-			k.watch.addDir(dir)
 		}
 		for _, path := range paths {
 			if !k.excluded(path) && !k.probe(path, now) {
@@ -73,7 +74,7 @@ func (k *keeper) probe(path string, now time.Time) bool {
 	if f := k.files[id]; f != nil {
 		f.seen = k.scans
 		if f.name != path {
-			k.rename(f, path)
+			k.appeared(f, path, now)
 		}
 		return true
 	}
@@ -85,6 +86,11 @@ func (k *keeper) probe(path string, now time.Time) bool {
 	if k.tooOld(st, now) {
 		k.remember(path, id, st.Size(), false, nil)
 		return true
+	}
+	if old := k.byName[filepath.Clean(path)]; old != nil {
+		if k.lookName(old, now); k.files[id] != nil {
+			return true
+		}
 	}
 	return k.open(path, now)
 }
@@ -131,6 +137,7 @@ func (k *keeper) open(path string, now time.Time) bool {
 		k.in.stats.Reject("file_unreadable", 1)
 		return false
 	}
+	f.after = k.awaited[path].before
 	delete(k.memos, path)
 	delete(k.awaited, path)
 	k.take(f)

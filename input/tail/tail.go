@@ -151,16 +151,36 @@ func (in *Input) read(ctx context.Context, out plugin.Emitter) error {
 			}
 			continue
 		}
-		more, err := in.turn(ctx, out, f)
-		if !more && err == nil {
-			in.atEnd(f)
+		if p := f.after; p != nil && in.queue.claim(p) {
+			// The file that had the name before is read to its end first.
+			more, err := in.give(ctx, out, p)
+			if err != nil || more {
+				in.queue.done(f, true)
+				if err != nil {
+					return err
+				}
+				continue
+			}
 		}
-		in.queue.done(f, more && err == nil)
-		if err != nil && ctx.Err() == nil {
+		f.after = nil
+		if _, err := in.give(ctx, out, f); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// give gives a file its turn. An error after the end of ctx is none.
+func (in *Input) give(ctx context.Context, out plugin.Emitter, f *file) (more bool, err error) {
+	more, err = in.turn(ctx, out, f)
+	if !more && err == nil {
+		in.atEnd(f)
+	}
+	in.queue.done(f, more && err == nil)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return more, err
 }
 
 // atEnd notes that a file was read to its end, or given up.

@@ -61,35 +61,43 @@ func (w *watcher) warn(err error) {
 	w.keeper.log.Warn("cannot watch all files: "+hint, "error", err)
 }
 
-// watch watches a path and tells whether it is watched.
-func (w *watcher) watch(path string) bool {
+// watch watches a path. It tells whether the path is watched, and whether that
+// is new.
+func (w *watcher) watch(path string) (ok, fresh bool) {
 	if w.fs == nil {
-		return false
+		return false, false
 	}
 	if w.watched[path] {
-		return true
+		return true, false
 	}
 	if err := w.fs.Add(path); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			w.warn(err)
 		}
-		return false
+		return false, false
 	}
 	w.watched[path] = true
-	return true
+	return true, true
 }
 
-// addDir watches a directory in which files may appear.
-func (w *watcher) addDir(dir string) { w.watch(filepath.Clean(dir)) }
+// addDirs watches directories in which files may appear and tells whether one
+// of them is new.
+func (w *watcher) addDirs(dirs []string) (fresh bool) {
+	for _, dir := range dirs {
+		_, f := w.watch(filepath.Clean(dir))
+		fresh = fresh || f
+	}
+	return fresh
+}
 
 // add watches a file.
 func (w *watcher) add(f *file) {
 	if !f.left.IsZero() {
 		return
 	}
-	ok := w.watch(filepath.Dir(f.name))
-	if f.link {
-		ok = w.watch(filepath.Clean(f.name)) && ok
+	ok, _ := w.watch(filepath.Dir(f.name))
+	if f.link && ok {
+		ok, _ = w.watch(filepath.Clean(f.name))
 	}
 	f.polled = !ok
 }
