@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,30 +113,32 @@ func (s *Server) Close() error {
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.root)
-	mux.HandleFunc("GET /api/v1/uptime", s.uptime)
-	mux.HandleFunc("GET /api/v1/metrics", s.metricsJSON)
-	mux.HandleFunc("GET /api/v1/metrics/prometheus", s.prometheus)
-	mux.HandleFunc("GET /api/v2/metrics", s.metricsText)
-	mux.HandleFunc("GET /api/v2/metrics/prometheus", s.prometheus)
-	mux.HandleFunc("GET /api/v1/health", s.healthText)
-	mux.HandleFunc("GET /api/v2/health", s.healthJSON)
-	mux.HandleFunc("GET /api/v1/plugins", s.plugins)
+	// As in Fluent Bit, whatever only tells something answers to any method.
+	mux.HandleFunc("/{$}", s.root)
+	mux.HandleFunc("/api/v1/uptime", s.uptime)
+	mux.HandleFunc("/api/v1/metrics", s.metricsJSON)
+	mux.HandleFunc("/api/v1/metrics/prometheus", s.prometheusV1)
+	mux.HandleFunc("/api/v2/metrics", s.metricsText)
+	mux.HandleFunc("/api/v2/metrics/prometheus", s.prometheusV2)
+	mux.HandleFunc("/api/v1/health", s.healthText)
+	mux.HandleFunc("/api/v2/health", s.healthJSON)
+	mux.HandleFunc("/api/v1/plugins", s.plugins)
 	mux.HandleFunc("GET /api/v2/reload", s.reloads)
 	mux.HandleFunc("POST /api/v2/reload", s.reload)
 	mux.HandleFunc("PUT /api/v2/reload", s.reload)
 	if s.opts.StorageMetrics {
-		mux.HandleFunc("GET /api/v1/storage", s.storage)
+		mux.HandleFunc("/api/v1/storage", s.storage)
 	}
 	if s.opts.Pprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; len(p) > 1 && p[len(p)-1] == '/' && len(p) > 5 && p[:5] == "/api/" {
-			r.URL.Path = p[:len(p)-1]
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			r.URL.Path = strings.TrimSuffix(r.URL.Path, "/")
 		}
 		mux.ServeHTTP(w, r)
 	})

@@ -21,12 +21,21 @@ type health struct {
 	opts HealthOptions
 
 	mu      sync.Mutex
-	samples []sample // rising in time, the first at least one period old
+	raw     sample   // as read last
+	samples []sample // of what was counted since the start, rising in time; the first at least one period old
 }
 
 type sample struct {
 	at                    time.Time
 	errors, retriesFailed float64
+}
+
+// rise is how far a counter rose. After a reload it starts again from zero.
+func rise(from, to float64) float64 {
+	if to < from {
+		return to
+	}
+	return to - from
 }
 
 func newHealth(opts HealthOptions) *health {
@@ -62,7 +71,14 @@ func (h *health) take(r Router, now time.Time) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.samples = append(h.samples, s)
+	sum := s
+	if n := len(h.samples); n > 0 {
+		last := h.samples[n-1]
+		sum.errors = last.errors + rise(h.raw.errors, s.errors)
+		sum.retriesFailed = last.retriesFailed + rise(h.raw.retriesFailed, s.retriesFailed)
+	}
+	h.raw = s
+	h.samples = append(h.samples, sum)
 	for len(h.samples) > 1 && now.Sub(h.samples[1].at) >= h.opts.Period {
 		h.samples = h.samples[1:]
 	}
@@ -84,9 +100,8 @@ func (h *health) verdict() verdict {
 	defer h.mu.Unlock()
 	if n := len(h.samples); n > 0 {
 		first, last := h.samples[0], h.samples[n-1]
-		// After a reload the counters start again from zero.
-		v.Errors = int(max(last.errors-first.errors, 0))
-		v.RetriesFailed = int(max(last.retriesFailed-first.retriesFailed, 0))
+		v.Errors = int(last.errors - first.errors)
+		v.RetriesFailed = int(last.retriesFailed - first.retriesFailed)
 	}
 	if h.opts.Enabled && (v.Errors > v.ErrorLimit || v.RetriesFailed > v.RetryFailureLimit) {
 		v.Status = "error"

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -38,7 +40,8 @@ func (s *Server) metricsJSON(w http.ResponseWriter, _ *http.Request) {
 			if j > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(&b, "%q:{%s}", inst.name, strings.Join(inst.numbers, ","))
+			name, _ := json.Marshal(inst.name) // A string never fails.
+			fmt.Fprintf(&b, "%s:{%s}", name, strings.Join(inst.numbers, ","))
 		}
 		b.WriteByte('}')
 	}
@@ -111,31 +114,49 @@ func (s *Server) write(w http.ResponseWriter, b []byte) {
 	}
 }
 
-// prometheus answers both Prometheus paths.
-func (s *Server) prometheus(w http.ResponseWriter, r *http.Request) {
+// prometheusV1 and prometheusV2 answer the Prometheus paths. The first has a
+// name of its own for the start time.
+func (s *Server) prometheusV1(w http.ResponseWriter, r *http.Request) {
+	s.prometheus(w, r, collector{s.router, map[string]string{"fluentbit_process_start_time_seconds": "process_start_time_seconds"}})
+}
+
+func (s *Server) prometheusV2(w http.ResponseWriter, r *http.Request) {
+	s.prometheus(w, r, collector{s.router, nil})
+}
+
+func (s *Server) prometheus(w http.ResponseWriter, r *http.Request, c collector) {
 	reg := prometheus.NewRegistry()
-	if err := reg.Register(collector{s.router}); err != nil {
+	if err := reg.Register(c); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	promhttp.HandlerFor(reg, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}).ServeHTTP(w, r)
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError,
+		ErrorLog:      slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelWarn),
+	}).ServeHTTP(w, r)
 }
 
 // collector hands the router's numbers to the Prometheus library. It is
 // unchecked: which metrics there are depends on the plugins.
-type collector struct{ router Router }
+type collector struct {
+	router Router
+	rename map[string]string
+}
 
 func (collector) Describe(chan<- *prometheus.Desc) {}
 
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	help := map[string]string{} // One text for a name, whoever counts under it.
 	for _, m := range c.router.Metrics() {
+		if name, ok := c.rename[m.Name]; ok {
+			m.Name = name
+		}
 		if _, ok := help[m.Name]; !ok {
 			help[m.Name] = m.Help
 		}
 		var names, values []string
 		for _, l := range m.Labels {
-			names, values = append(names, l.Name), append(values, l.Value)
+			names, values = append(names, l.Name), append(values, strings.ToValidUTF8(l.Value, "\uFFFD"))
 		}
 		typ := prometheus.CounterValue
 		if m.Type == plugin.GaugeMetric {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 		flush:     svc.Flush,
 		grace:     svc.Grace,
 		epoch:     time.Now(),
+		version:   opts.Version,
 		retryBase: max(svc.SchedulerBase, time.Millisecond),
 		retryCap:  max(svc.SchedulerCap, svc.SchedulerBase, time.Millisecond),
 		stopping:  make(chan struct{}),
@@ -53,6 +55,9 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	}
 	if svc.Grace < 0 {
 		e.grace = forever
+	}
+	if name, err := os.Hostname(); err == nil {
+		e.hostname = name
 	}
 	if svc.Storage.Path != "" {
 		e.dir = buffer.New(svc.Storage.Path, svc.Storage.Sync == "full")

@@ -22,6 +22,8 @@ type Engine struct {
 	grace time.Duration
 	epoch time.Time // what monotonic times count from
 
+	hostname, version string // for metrics
+
 	inputs   []*input
 	emitters []*source // of filters that re-tag or hold back
 	filters  []*step

@@ -115,7 +115,7 @@ func (h *Host) Metrics() []plugin.Metric {
 	e, reloads := h.current, h.reloads
 	h.mu.Unlock()
 	return append(e.Metrics(), plugin.Metric{Name: "fluentbit_hot_reloaded_times", Help: "Collect the count of hot reloaded times.",
-		Type: plugin.CounterMetric, Value: float64(reloads)})
+		Type: plugin.CounterMetric, Labels: []plugin.Label{{Name: "hostname", Value: e.hostname}}, Value: float64(reloads)})
 }
 
 // Uptime is the time since the process began its work.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/kagarilog/kagari/parser"
@@ -12,8 +13,11 @@ import (
 func (e *Engine) Metrics() []plugin.Metric {
 	m := &metrics{}
 	if t := e.started.Load(); t != 0 {
-		m.counter("fluentbit_uptime", "Number of seconds that Fluent Bit has been running.", uint64(max(time.Since(time.Unix(0, t)).Seconds(), 0)))
-		m.gauge("fluentbit_process_start_time_seconds", "Start time of the process since unix epoch in seconds.", float64(t/1e9))
+		host := plugin.Label{Name: "hostname", Value: e.hostname}
+		m.counter("fluentbit_uptime", "Number of seconds that Fluent Bit has been running.", uint64(max(time.Since(time.Unix(0, t)).Seconds(), 0)), host)
+		m.gauge("fluentbit_process_start_time_seconds", "Start time of the process since unix epoch in seconds.", float64(t/1e9), host)
+		m.gauge("fluentbit_build_info", "Build version information.", float64(t/1e9), host,
+			plugin.Label{Name: "version", Value: e.version}, plugin.Label{Name: "os", Value: runtime.GOOS})
 	}
 	for _, in := range e.inputs {
 		m.input(in.source)
