@@ -27,6 +27,7 @@ type Service struct {
 	HTTPServer bool
 	HTTPListen string
 	HTTPPort   string
+	HTTPPprof  bool
 
 	HealthCheck         bool
 	HCErrorsCount       int
@@ -160,6 +161,7 @@ func (s *Service) Fields() []option.Field {
 		option.Bool(&s.HTTPServer, "http_server", false, "Answer HTTP requests for metrics, health and control.").WithLenient(),
 		option.String(&s.HTTPListen, "http_listen", "0.0.0.0", "The address of the HTTP server."),
 		option.String(&s.HTTPPort, "http_port", "2020", "The port of the HTTP server."),
+		option.Bool(&s.HTTPPprof, "http_pprof", false, "Serve profiles of the process under /debug/pprof/ of the HTTP server.").WithLenient().WithOurs(),
 		option.Bool(&s.HealthCheck, "health_check", false, "Let /api/v1/health report failures.").WithLenient(),
 		option.Int(&s.HCErrorsCount, "hc_errors_count", 5, "How many errors of outputs within hc_period are unhealthy."),
 		option.Int(&s.HCRetryFailureCount, "hc_retry_failure_count", 5, "How many chunks given up within hc_period are unhealthy."),

@@ -41,7 +41,7 @@ It ends with 1 if there are errors, with --strict also if there are warnings.`,
 			for _, f := range files {
 				cfg, ps := p.checkFile(f)
 				all = append(all, ps...)
-				bad = bad || ps.HasErrors() || strict && len(ps) > 0
+				bad = bad || ps.HasErrors() || strict && hasWarnings(ps)
 				if asJSON {
 					continue
 				}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -79,7 +81,7 @@ func (p *program) route(f *routerFlags) error {
 		return e, ps
 	}
 	e, ps := build(cfg, ps)
-	if e == nil || f.strict && len(ps) > 0 {
+	if e == nil || f.strict && hasWarnings(ps) {
 		return p.refused(cfg, ps)
 	}
 	for _, name := range f.builtIn {
@@ -99,6 +101,9 @@ func (p *program) route(f *routerFlags) error {
 			return nil, ps.Err()
 		}
 		e, ps := build(cfg, ps)
+		if e != nil && f.strict && hasWarnings(ps) {
+			return nil, errors.New("there are warnings, and --strict makes errors of them")
+		}
 		return e, ps.Err()
 	}, log)
 
@@ -135,12 +140,18 @@ func (p *program) route(f *routerFlags) error {
 	return nil
 }
 
+// hasWarnings tells whether --strict refuses a configuration without errors.
+// Advice is no reason.
+func hasWarnings(ps option.Problems) bool {
+	return slices.ContainsFunc(ps, func(p option.Problem) bool { return p.Severity == option.Warning })
+}
+
 func adminOptions(svc *config.Service, reg *plugin.Registry, logs *logging.Handler) admin.Options {
 	return admin.Options{
 		Listen: svc.HTTPListen, Port: svc.HTTPPort, Version: Version(),
 		Health: admin.HealthOptions{Enabled: svc.HealthCheck, ErrorsCount: svc.HCErrorsCount,
 			RetryFailureCount: svc.HCRetryFailureCount, Period: svc.HCPeriod},
-		StorageMetrics: svc.Storage.Metrics, HotReload: svc.HotReload, Pprof: false,
+		StorageMetrics: svc.Storage.Metrics, HotReload: svc.HotReload, Pprof: svc.HTTPPprof,
 		Plugins: reg, Log: logs.Named("http_server", nil),
 	}
 }

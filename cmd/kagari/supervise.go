@@ -26,6 +26,9 @@ func (p *program) supervise() error {
 	for {
 		started := time.Now()
 		cmd := exec.Command(os.Args[0], args...)
+		// Without it a panic would end with the code 2, which an exec input may
+		// give as well; with it a panic is a death by a signal.
+		cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		if err := cmd.Start(); err != nil {
 			return p.failed(fmt.Errorf("start the router: %w", err))
