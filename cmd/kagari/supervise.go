@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// goPanic is the exit code of a Go program that panics. It is also exitUsage,
+// but the command line was found good before there is a child.
+const goPanic = 2
+
 // supervise runs this command again as a child, without --supervisor, passes
 // signals on, and starts it again after a crash with a growing pause.
 func (p *program) supervise() error {
@@ -26,9 +30,6 @@ func (p *program) supervise() error {
 	for {
 		started := time.Now()
 		cmd := exec.Command(os.Args[0], args...)
-		// Without it a panic would end with the code 2, which an exec input may
-		// give as well; with it a panic is a death by a signal.
-		cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 		if err := cmd.Start(); err != nil {
 			return p.failed(fmt.Errorf("start the router: %w", err))
@@ -48,8 +49,8 @@ func (p *program) supervise() error {
 			}
 		}
 		var exit *exec.ExitError
-		if err == nil || asked || errors.As(err, &exit) && exit.ExitCode() >= 0 {
-			// It ended by itself: only death by a signal is a crash.
+		if err == nil || asked || errors.As(err, &exit) && exit.ExitCode() >= 0 && exit.ExitCode() != goPanic {
+			// It ended by itself: only death by a signal or a panic is a crash.
 			p.code = cmd.ProcessState.ExitCode()
 			return nil
 		}
