@@ -3,12 +3,17 @@ package builtin
 
 import (
 	"github.com/kagarilog/kagari/filter/checklist"
+	"github.com/kagarilog/kagari/filter/expect"
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/modify"
 	"github.com/kagarilog/kagari/filter/nest"
 	filterparser "github.com/kagarilog/kagari/filter/parser"
 	"github.com/kagarilog/kagari/filter/record_modifier"
 	"github.com/kagarilog/kagari/filter/rewrite_tag"
+	filterstdout "github.com/kagarilog/kagari/filter/stdout"
+	"github.com/kagarilog/kagari/filter/sysinfo"
+	"github.com/kagarilog/kagari/filter/throttle"
+	"github.com/kagarilog/kagari/filter/throttle_size"
 	"github.com/kagarilog/kagari/filter/type_converter"
 	"github.com/kagarilog/kagari/input/cpu"
 	"github.com/kagarilog/kagari/input/disk"
@@ -72,8 +77,13 @@ func Registry() *plugin.Registry {
 		modify.Def(),
 		nest.Def(),
 		rewrite_tag.Def(),
+		throttle.Def(),
+		throttle_size.Def(),
 		type_converter.Def(),
 		checklist.Def(),
+		expect.Def(),
+		filterstdout.Def(),
+		sysinfo.Def(),
 
 		outstdout.Def(),
 		file.Def(),
