@@ -50,9 +50,18 @@ func (p *program) route(f *routerFlags) error {
 		return p.supervise()
 	}
 	// Signals count from the first moment on: one that comes during the start
-	// stops the router as soon as it runs.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	// stops the router as soon as it runs. A second one ends it at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	defer stop()
+	context.AfterFunc(ctx, stop)
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	// A reader of the log or of the standard output that is gone is an error of
+	// writing, no end.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	if f.workdir != "" {
 		if err := os.Chdir(f.workdir); err != nil {
 			return p.failed(fmt.Errorf("change directory: %w", err))
@@ -77,6 +86,9 @@ func (p *program) route(f *routerFlags) error {
 			if pr.Severity == option.Warning {
 				log.Warn(pr.Error())
 			}
+		}
+		if len(cfg.Inputs) == 0 || len(cfg.Outputs) == 0 {
+			log.Warn("the configuration leaves nothing to do", "inputs", len(cfg.Inputs), "outputs", len(cfg.Outputs))
 		}
 		return e, ps
 	}
@@ -109,15 +121,9 @@ func (p *program) route(f *routerFlags) error {
 
 	var background sync.WaitGroup
 	defer background.Wait()
-	runCtx, ended := context.WithCancel(ctx)
-	defer ended()
-	background.Go(func() { reloadOnHangup(runCtx, host, cfg.Service.HotReload, log) })
-	background.Go(func() {
-		// A second signal ends the process at once.
-		<-ctx.Done()
-		stop()
-	})
-	defer stop()
+	ended := make(chan struct{})
+	defer close(ended)
+	background.Go(func() { reloadOnHangup(hangup, ended, host, cfg.Service.HotReload, log) })
 	if cfg.Service.HTTPServer {
 		srv := admin.New(host, adminOptions(cfg.Service, reg, logs))
 		if err := srv.Start(); err != nil {
@@ -156,12 +162,10 @@ func adminOptions(svc *config.Service, reg *plugin.Registry, logs *logging.Handl
 	}
 }
 
-// reloadOnHangup reloads the configuration on SIGHUP. Without hot_reload the
-// signal is taken and only answered in the log: it must not end the process.
-func reloadOnHangup(ctx context.Context, host *engine.Host, enabled bool, log *slog.Logger) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
+// reloadOnHangup reloads the configuration on SIGHUP until the router has ended.
+// Without hot_reload the signal is only answered in the log: it must not end the
+// process.
+func reloadOnHangup(hangup <-chan os.Signal, ended <-chan struct{}, host *engine.Host, enabled bool, log *slog.Logger) {
 	for {
 		select {
 		case <-hangup:
@@ -170,7 +174,7 @@ func reloadOnHangup(ctx context.Context, host *engine.Host, enabled bool, log *s
 				continue
 			}
 			_ = host.Reload() // It has said why in the log.
-		case <-ctx.Done():
+		case <-ended:
 			return
 		}
 	}
