@@ -124,6 +124,8 @@ func TestTypes(t *testing.T) {
 	f("float", "0x1f", "31")
 	f("float", "x", "0")
 	f("float", ".", "0")
+	f("float", "-", "0")
+	f("float", "-0", "-0")
 	f("bool", "TRUEish", "true")
 	f("bool", "false", "false")
 	f("bool", "falsey", "false")

@@ -178,12 +178,14 @@ func leadingFloat(b []byte) float64 {
 		f = math.NaN()
 	default:
 		n, exponent := floatLen(b)
+		if n == 0 {
+			return 0
+		}
 		text := unsafe.String(unsafe.SliceData(b), n)
 		if !exponent {
 			text += "p0"
 		}
-		// An error is one of range, with the infinity that strtod has too, or of
-		// text that is no number, with 0.
+		// An error is one of range, with the infinity that strtod has too.
 		f, _ = strconv.ParseFloat(text, 64)
 	}
 	if negative {
