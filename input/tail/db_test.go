@@ -17,12 +17,21 @@ type storedRow struct {
 	name                                                    string
 }
 
-func readRows(t *testing.T, path string) (rows []storedRow) {
+// openSQL opens a database as another process would.
+func openSQL(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+func readRows(t *testing.T, path string) (rows []storedRow) {
+	t.Helper()
+	db := openSQL(t, path)
 	defer db.Close()
 	res, err := db.Query("SELECT id, name, offset, inode, created, rotated, offset_marker, offset_marker_size FROM in_tail_files ORDER BY id")
 	if err != nil {
@@ -41,10 +50,7 @@ func readRows(t *testing.T, path string) (rows []storedRow) {
 
 func execSQL(t *testing.T, path string, statements ...string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := openSQL(t, path)
 	defer db.Close()
 	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
@@ -344,11 +350,8 @@ func TestDBLockedForAWhile(t *testing.T) {
 	r.start("db", "$/pos.db")
 	r.lines("1")
 	r.eventually("the offset is stored", func() bool { return readRows(t, r.path("pos.db"))[0].offset == 2 })
-	db, err := sql.Open("sqlite", r.path("pos.db"))
-	r.must(err)
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	_, err = db.Exec("BEGIN IMMEDIATE")
+	db := openSQL(t, r.path("pos.db"))
+	_, err := db.Exec("BEGIN IMMEDIATE")
 	r.must(err)
 	r.append("a.log", "2\n")
 	r.lines("1", "2")
@@ -455,4 +458,23 @@ func TestDBInodeUsedAgainInTheSameDirectory(t *testing.T) {
 	if rows := readRows(t, r.path("pos.db")); len(rows) != 0 {
 		t.Errorf("rows %+v", rows)
 	}
+}
+
+// In the journal modes of old a reader can hold up a commit.
+func TestDBReadByAnother(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "1\n")
+	r.start("db", "$/pos.db", "db.journal_mode", "DELETE")
+	r.lines("1")
+	r.eventually("the offset is stored", func() bool { return readRows(t, r.path("pos.db"))[0].offset == 2 })
+	db := openSQL(t, r.path("pos.db"))
+	tx, err := db.Begin()
+	r.must(err)
+	var n int
+	r.must(tx.QueryRow("SELECT count(*) FROM in_tail_files").Scan(&n))
+	r.append("a.log", "2\n")
+	r.lines("1", "2")
+	r.logged("cannot store offsets")
+	r.must(tx.Rollback())
+	r.eventually("the offset is stored", func() bool { return readRows(t, r.path("pos.db"))[0].offset == 4 })
 }

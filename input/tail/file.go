@@ -49,7 +49,6 @@ type file struct {
 	grown    time.Time // last look that saw a change
 	left     time.Time // when it was rotated away or removed; zero if it was not
 	removed  bool      // it has no name any more
-	polled   bool      // nobody tells when it changes
 	row      int64     // in the database; 0 for none yet
 }
 

@@ -22,9 +22,11 @@ type keeper struct {
 	patterns []pattern
 	exclude  []string
 
-	files  map[fileID]*file
-	byName map[string]*file // by cleaned current name
-	memos  map[string]memo  // by path, of files that are not open
+	files   map[fileID]*file
+	byName  map[string]*file   // by cleaned current name
+	polled  map[*file]struct{} // whose changes nobody notifies
+	leaving map[*file]struct{} // rotated away, removed or given up
+	memos   map[string]memo    // by path, of files that are not open
 	// awaited is names that a rotated file has left, at which a new one is looked
 	// for more often than at every refresh.
 	awaited map[string]awaited
@@ -58,7 +60,7 @@ const (
 func newKeeper(in *Input) *keeper {
 	k := &keeper{
 		in: in, cfg: &in.cfg, log: in.log,
-		files: map[fileID]*file{}, byName: map[string]*file{}, memos: map[string]memo{}, awaited: map[string]awaited{},
+		files: map[fileID]*file{}, byName: map[string]*file{}, polled: map[*file]struct{}{}, leaving: map[*file]struct{}{}, memos: map[string]memo{}, awaited: map[string]awaited{},
 		openFile: openFile, poll: defaultPoll, commit: defaultCommit,
 	}
 	for _, p := range in.cfg.Path {
@@ -157,15 +159,16 @@ func (k *keeper) tick(now time.Time) {
 		for _, f := range k.files {
 			k.look(f, now)
 			k.lookName(f, now)
+			if f.failed.Load() {
+				k.leaving[f] = struct{}{}
+			}
 		}
 		k.lookAwaited(now)
 		k.next.check = now.Add(k.cfg.checkInterval())
 		k.next.poll = now.Add(k.poll)
 	} else if !now.Before(k.next.poll) {
-		for _, f := range k.files {
-			if f.polled {
-				k.look(f, now)
-			}
+		for f := range k.polled {
+			k.look(f, now)
 		}
 		k.next.poll = now.Add(k.poll)
 	}
@@ -173,10 +176,8 @@ func (k *keeper) tick(now time.Time) {
 		k.scan(now)
 		k.next.scan = now.Add(k.cfg.RefreshInterval)
 	}
-	for _, f := range k.files {
-		if !f.left.IsZero() || f.failed.Load() {
-			k.leave(f, now)
-		}
+	for f := range k.leaving {
+		k.leave(f, now)
 	}
 	if !now.Before(k.next.commit) {
 		k.store()
@@ -190,10 +191,8 @@ func (k *keeper) due() time.Time {
 	if k.db != nil {
 		due = earliest(due, k.next.commit)
 	}
-	for _, f := range k.files {
-		if f.polled {
-			return earliest(due, k.next.poll)
-		}
+	if len(k.polled) > 0 {
+		due = earliest(due, k.next.poll)
 	}
 	return due
 }

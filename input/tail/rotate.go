@@ -65,8 +65,9 @@ func (k *keeper) lookName(f *file, now time.Time) {
 // leaves starts the time for which a file is still read that has lost its name.
 func (k *keeper) leaves(f *file, now time.Time) {
 	f.left, f.grown = now, now
+	k.leaving[f] = struct{}{}
 	// Notifications for the name are about another file from now on.
-	f.polled = true
+	k.polled[f] = struct{}{}
 	k.watch.remove(f)
 	k.forgetName(f)
 }
@@ -135,6 +136,7 @@ func (k *keeper) leave(f *file, now time.Time) {
 	if !f.finish.Load() {
 		if !f.removed && k.stillFound(f, now) {
 			f.left = time.Time{}
+			delete(k.leaving, f)
 			k.watch.add(f)
 			return
 		}
@@ -164,6 +166,8 @@ func (k *keeper) drop(f *file, forget bool) {
 	f.f.Close()
 	k.in.closed.Add(1)
 	delete(k.files, f.id)
+	delete(k.polled, f)
+	delete(k.leaving, f)
 	k.forgetName(f)
 	k.log.Debug("file closed", "file", f.name, "inode", f.id.inode)
 	if k.db == nil {

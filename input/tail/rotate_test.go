@@ -272,3 +272,24 @@ func TestWatchLimit(t *testing.T) {
 		t.Errorf("%d warnings", n)
 	}
 }
+
+// However much is left in a file when it is rotated, it comes before the lines
+// of the new one.
+func TestRotatedFileComesFirst(t *testing.T) {
+	r := newRig(t)
+	const lines = 30_000
+	r.write("a.log", strings.Repeat("old\n", lines))
+	unblock := r.em.Block()
+	r.start("static_batch_size", "2000")
+	r.eventually("the file is opened", func() bool { return r.in.opened.Load() == 1 })
+	r.rename("a.log", "a.log.1")
+	r.write("a.log", strings.Repeat("new\n", lines))
+	r.eventually("the new file is opened", func() bool { return r.in.opened.Load() == 2 })
+	unblock()
+	r.em.Wait(t, 2*lines)
+	for i, rec := range r.em.Records() {
+		if (rec == `{"log":"new"}`) != (i >= lines) {
+			t.Fatalf("record %d is %s", i, rec)
+		}
+	}
+}

@@ -191,7 +191,7 @@ func (k *keeper) newFile(path, name string, now time.Time) (_ *file, err error) 
 	}
 	f := &file{
 		id: id, path: path, name: name, tag: tag, f: handle, ledger: &ledger{},
-		seen: k.scans, size: st.Size(), modified: st.ModTime(), grown: now, unread: true, polled: true,
+		seen: k.scans, size: st.Size(), modified: st.ModTime(), grown: now, unread: true,
 	}
 	if lst, err := os.Lstat(name); err == nil && lst.Mode()&fs.ModeSymlink != 0 {
 		f.link = true

@@ -99,7 +99,11 @@ func (w *watcher) add(f *file) {
 	if f.link && ok {
 		ok, _ = w.watch(filepath.Clean(f.name))
 	}
-	f.polled = !ok
+	if ok {
+		delete(w.keeper.polled, f)
+	} else {
+		w.keeper.polled[f] = struct{}{}
+	}
 }
 
 // remove ends the watching of a file itself.
