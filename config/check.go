@@ -203,10 +203,10 @@ func (k *checker) parserFix(name string) string {
 	for n := range k.parsers {
 		names = append(names, n)
 	}
-	if len(names) == 0 {
-		return "no parsers are defined; name a file of them in parsers_file of the service section"
+	if hint := option.DidYouMean(name, append(names, builtinParsers...)); hint != "" || len(names) > 0 {
+		return hint
 	}
-	return option.DidYouMean(name, names)
+	return "no parsers are defined; name a file of them in parsers_file of the service section"
 }
 
 // references checks the names of parsers and files in the options.

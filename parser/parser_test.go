@@ -94,6 +94,39 @@ func TestProblems(t *testing.T) {
 		"Name", "p", "Format", "json", "Time_Format", "%Y-%m")
 }
 
+func TestProblemsOfFormats(t *testing.T) {
+	f := func(want string, kv ...string) {
+		t.Helper()
+		_, ps := newParser(append([]string{"Name", "p"}, kv...)...)
+		var lines []string
+		for _, problem := range ps {
+			lines = append(lines, problem.Severity.String()+": "+problem.Error())
+		}
+		if got := strings.Join(lines, "\n"); got != want {
+			t.Errorf("%q:\n%s\nwant\n%s", kv, got, want)
+		}
+	}
+	f("error: parsers.conf:1: parser p: format regex needs the option \"regex\"", "Format", "regex")
+	f("error: parsers.conf:4: parser p: option \"regex\": premature end of char-class at byte 2", "Format", "regex", "Regex", "[x")
+	f("warning: parsers.conf:4: parser p: the expression has no named group such as (?<name>…), so that no line fits",
+		"Format", "regex", "Regex", "(x)")
+	f("warning: parsers.conf:4: parser p: option \"types\": \"a\" is not of the form key:type and is ignored", "Format", "ltsv", "Types", "a")
+	f("warning: parsers.conf:4: parser p: option \"types\": \"int\" is not one of string, integer, float, bool, hex; the field \"a\" stays a string",
+		"Format", "ltsv", "Types", "a:int")
+	f("warning: parsers.conf:4: parser p: option \"types\": the field \"a\" is given more than once; the first one counts",
+		"Format", "ltsv", "Types", "a:integer a:float")
+	f("warning: parsers.conf:4: parser p: option \"decode_field\": \"json\" is not of the form decoder field [action]; no field of this parser is decoded",
+		"Format", "json", "Decode_Field", "json")
+	f("warning: parsers.conf:4: parser p: option \"decode_field_as\": decoder \"yaml\" is not one of json, escaped, escaped_utf8, mysql_quoted; no field of this parser is decoded",
+		"Format", "json", "Decode_Field_As", "yaml a")
+	f("warning: parsers.conf:4: parser p: option \"decode_field\": decoder escaped gives text, which is not added to records; use decode_field_as",
+		"Format", "json", "Decode_Field", "escaped a")
+	f("warning: parsers.conf:4: parser p: option \"decode_field_as\": action \"now\" is neither try_next nor do_next and is ignored",
+		"Format", "json", "Decode_Field_As", "json a now")
+	f("warning: parsers.conf:5: parser p: option \"decode_field\": of several fields only the last one of a record adds what is in it; use decode_field_as for others",
+		"Format", "json", "Decode_Field", "json a", "Decode_Field", "json b")
+}
+
 func TestNameFromCaller(t *testing.T) {
 	p, ps := parser.New("docker", []option.Property{option.Prop("format", "json")}, option.Pos{})
 	if p == nil || len(ps) > 0 {

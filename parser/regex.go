@@ -42,7 +42,7 @@ func newRegex(p *Parser) (format, []problem) {
 		bad := problem{key: "regex", severity: option.Error, message: fmt.Sprintf("option \"regex\": %v", err)}
 		if syntax := (*regex.SyntaxError)(nil); errors.As(err, &syntax) {
 			bad.offset = syntax.Offset
-			bad.message = fmt.Sprintf("option \"regex\": %s", syntax.Msg)
+			bad.message = fmt.Sprintf("option \"regex\": %s at byte %d", syntax.Msg, syntax.Offset)
 		}
 		return nil, []problem{bad}
 	}
