@@ -86,14 +86,23 @@ func describePlugin(w io.Writer, d *plugin.Def) error {
 	if len(d.Aliases) > 0 {
 		fmt.Fprintf(w, "also called %s\n", strings.Join(d.Aliases, ", "))
 	}
-	if d.Doc != "" {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(d.Doc))
+	if text := pluginText(d); text != "" {
+		fmt.Fprintf(w, "\n%s\n", text)
 	}
 	fmt.Fprint(w, "\nOptions\n")
 	for _, f := range d.Config().Fields() {
 		describeField(w, f)
 	}
 	return nil
+}
+
+// pluginText is a plugin's page without its heading, which the caller writes.
+func pluginText(d *plugin.Def) string {
+	text := strings.TrimSpace(d.Doc)
+	if strings.HasPrefix(text, "# ") {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return strings.TrimSpace(text)
 }
 
 func describeField(w io.Writer, f option.Field) {

@@ -84,14 +84,16 @@ func referencePages() (map[string][]byte, error) {
 
 func pluginPage(d *plugin.Def) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s: %s\n\n%s.\n\n", d.Kind, d.Name, d.Summary)
+	fmt.Fprintf(&b, "# %s: %s\n\n", d.Kind, d.Name)
 	if len(d.Aliases) > 0 {
 		fmt.Fprintf(&b, "Also called `%s`.\n\n", strings.Join(d.Aliases, "`, `"))
 	}
-	if d.Doc != "" {
-		b.WriteString(strings.TrimSpace(d.Doc))
-		b.WriteString("\n\n")
+	text := pluginText(d)
+	if text == "" {
+		text = strings.TrimSuffix(d.Summary, ".") + "."
 	}
+	b.WriteString(text)
+	b.WriteString("\n\n")
 	fmt.Fprintf(&b, "## Options\n\nBeside the [common options](common.md) of every %s:\n\n", d.Kind)
 	writeFields(&b, d.Config().Fields())
 	return b.Bytes()
