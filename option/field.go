@@ -1,7 +1,9 @@
 package option
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,11 +85,23 @@ func Secret(p *string, name, doc string) Field {
 	return f
 }
 
+// parsed stores what parse returns; after an error the variable keeps what it
+// has.
+func parsed[T any](p *T, parse func(string) (T, error)) func(string) error {
+	return func(s string) error {
+		v, err := parse(s)
+		if err == nil {
+			*p = v
+		}
+		return err
+	}
+}
+
 // Bool is a field of true or false.
 func Bool(p *bool, name string, def bool, doc string) Field {
 	*p = def
 	return Field{Name: name, Type: TypeBool, Default: strconv.FormatBool(def), Doc: doc,
-		set: scalar(func(s string) (err error) { *p, err = ParseBool(s); return err })}
+		set: scalar(parsed(p, ParseBool))}
 }
 
 // Int is a field of a whole number. Text that is no number counts as its
@@ -140,7 +154,7 @@ func sizeField(p *int64, name, def, doc string, parse func(string) (int64, error
 		*p = mustDefault(name, def, parse)
 	}
 	return Field{Name: name, Type: TypeSize, Default: def, Unit: "bytes", Doc: doc,
-		set: scalar(func(s string) (err error) { *p, err = parse(s); return err })}
+		set: scalar(parsed(p, parse))}
 }
 
 // Seconds is a field of a time span; see ParseSeconds.
@@ -153,12 +167,23 @@ func Seconds(p *time.Duration, name, def, doc string) Field {
 		set: scalar(func(s string) error {
 			d, err := ParseSeconds(s)
 			if err != nil {
-				*p = time.Duration(atoi(s)) * time.Second
+				*p = wholeSeconds(atoi(s))
 				return Lenient("%v; it counts as %v", err, *p)
 			}
 			*p = d
 			return nil
 		})}
+}
+
+// wholeSeconds is n seconds, or the longest time if they do not fit.
+func wholeSeconds(n int64) time.Duration {
+	switch most := int64(math.MaxInt64 / time.Second); {
+	case n > most:
+		return math.MaxInt64
+	case n < -most:
+		return math.MinInt64
+	}
+	return time.Duration(n) * time.Second
 }
 
 func mustDefault[T any](name, def string, parse func(string) (T, error)) T {
@@ -288,14 +313,20 @@ func (f Field) WithOurs() Field { f.Ours = true; return f }
 // WithDeprecated says what to use instead.
 func (f Field) WithDeprecated(instead string) Field { f.Deprecated = instead; return f }
 
-// WithCheck adds a check that runs after the value was stored.
+// WithCheck adds a check that runs after the value was stored, also after one
+// that is only warned about.
 func (f Field) WithCheck(check func() error) Field {
 	set := f.set
 	f.set = func(key string, v Value) error {
-		if err := set(key, v); err != nil {
+		err := set(key, v)
+		var l *lenient
+		if err != nil && !errors.As(err, &l) {
 			return err
 		}
-		return check()
+		if bad := check(); bad != nil {
+			return bad
+		}
+		return err
 	}
 	return f
 }
