@@ -86,6 +86,30 @@ func TestMorePeersThanFiles(t *testing.T) {
 	p.stopWithin(3 * time.Second)
 }
 
+// A crowd at the admin API takes no file descriptors from the rest.
+func TestACrowdAtTheAdminAPI(t *testing.T) {
+	p := servePeers(t, fileLimit(160), "    Grace 5", "")
+	var crowd []net.Conn
+	for range 300 {
+		c, err := net.DialTimeout("tcp", p.admin, 2*time.Second)
+		if err != nil {
+			break
+		}
+		defer c.Close()
+		crowd = append(crowd, c)
+	}
+	p.others()
+	if n := p.files(); n > 120 {
+		t.Errorf("%d files are open", n)
+	}
+	for _, c := range crowd {
+		c.Close()
+	}
+	waitFor(t, "the admin API", func() bool { return p.counter("fluentbit_input_records_total") >= 5 })
+	p.others()
+	p.stopWithin(4 * time.Second)
+}
+
 // Thousands of peers that have sent something and are quiet cost little each.
 func TestThousandsOfPeers(t *testing.T) {
 	var limit syscall.Rlimit
