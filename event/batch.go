@@ -66,6 +66,9 @@ func (b *Batch) reset() {
 	}
 	clear(b.fields)
 	b.fields = b.fields[:0]
+	if cap(b.fields) > 1<<14 {
+		b.fields = nil
+	}
 	if cap(b.fields) > fieldsMax {
 		b.fields = nil
 	}
@@ -136,7 +139,8 @@ func (b *Batch) Build(hint int, build func(dst []byte) ([]byte, error)) (Value, 
 
 // Arena and SetArena are Build without a closure, for inner loops: append to
 // what Arena returned and hand the result to SetArena, which returns the
-// appended bytes.
+// appended bytes. In between, as within Build, nothing else may be taken from
+// the arena, nor an opened record of the batch be packed.
 func (b *Batch) Arena(hint int) []byte {
 	b.Grow(hint)
 	return b.arena
