@@ -90,7 +90,7 @@ func NewHandler(w io.Writer, level slog.Leveler) *Handler {
 // unless level is nil, with a level of its own.
 func (h *Handler) Named(name string, level slog.Leveler) *slog.Logger {
 	c := *h
-	c.name = name
+	c.name = string(appendClean(nil, name))
 	if level != nil {
 		c.level = level
 	}
@@ -103,7 +103,11 @@ func (h *Handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.
 // WithAttrs implements slog.Handler.
 func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	c := *h
-	c.attrs = append(append([]slog.Attr(nil), h.attrs...), attrs...)
+	c.attrs = append([]slog.Attr(nil), h.attrs...)
+	for _, a := range attrs {
+		a.Key = h.group + a.Key
+		c.attrs = append(c.attrs, a)
+	}
 	return &c
 }
 

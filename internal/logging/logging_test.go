@@ -23,9 +23,18 @@ func TestLineForm(t *testing.T) {
 	}
 }
 
+func TestGroupsPrefixTheKeysBehindThem(t *testing.T) {
+	var out bytes.Buffer
+	log := logging.NewHandler(&out, slog.LevelInfo).Named("x", nil)
+	log.With("a", 1).WithGroup("g").With("b", 2).WithGroup("h").Info("m", "c", 3, slog.Group("i", "d", 4))
+	if want := "m a=1 g.b=2 g.h.c=3 g.h.i.d=4\n"; !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%q, want %q at the end", out.String(), want)
+	}
+}
+
 func TestControlCharactersCannotForgeALine(t *testing.T) {
 	var out bytes.Buffer
-	logging.NewHandler(&out, slog.LevelInfo).Named("", nil).Info("a\n[error] b")
+	logging.NewHandler(&out, slog.LevelInfo).Named("an\nalias", nil).Info("a\n[error] b")
 	if got := strings.Count(out.String(), "\n"); got != 1 {
 		t.Errorf("the message became %d lines, want 1: %q", got, out.String())
 	}
