@@ -68,6 +68,10 @@ func (k *keeper) probe(path string, now time.Time) bool {
 		return false
 	}
 	if !st.Mode().IsRegular() {
+		if st.IsDir() && k.named(path) {
+			k.log.Warn("the path is a directory; a pattern names the files in it", "path", path, "such_as", filepath.Join(path, "*.log"))
+			return true
+		}
 		k.log.Debug("not a file", "path", path, "mode", st.Mode().String())
 		return true
 	}
@@ -93,6 +97,17 @@ func (k *keeper) probe(path string, now time.Time) bool {
 		}
 	}
 	return k.open(path, now)
+}
+
+// named tells whether an element of the option path is this path, rather than a
+// pattern that matches it.
+func (k *keeper) named(path string) bool {
+	for i := range k.patterns {
+		if filepath.Clean(k.patterns[i].text) == filepath.Clean(path) {
+			return true
+		}
+	}
+	return false
 }
 
 func (k *keeper) tooOld(st fs.FileInfo, now time.Time) bool {
