@@ -155,12 +155,15 @@ func (b *bench) measure(ctx context.Context, p *program, r row) (got sample, err
 		}
 		defer conn.Close()
 		got.Start = float64(time.Since(q.started).Microseconds()) / 1000
-		sent := make(chan error, 1)
-		go func() { sent <- r.source.write(conn, b.records) }()
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_ = r.source.write(conn, b.records) // The counts tell what is missing.
+		}()
 		// The writer ends when all is sent or when the connection is closed.
 		defer func() {
 			_ = conn.Close()
-			_ = <-sent
+			<-sent
 		}()
 	}
 	err = b.wait(ctx, q, s, &got)

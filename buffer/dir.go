@@ -78,8 +78,10 @@ func (d *Dir) Close() error {
 	return f.Close()
 }
 
-// Bytes is the size of all chunk files in bytes, Chunks their number.
-func (d *Dir) Bytes() int64  { return d.bytes.Load() }
+// Bytes is the size of all chunk files in bytes.
+func (d *Dir) Bytes() int64 { return d.bytes.Load() }
+
+// Chunks is the number of chunk files.
 func (d *Dir) Chunks() int64 { return d.chunks.Load() }
 
 // file returns the name of a chunk's file. Names of inputs are escaped, as an
