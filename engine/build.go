@@ -116,6 +116,14 @@ func (b *builder) build() {
 	}
 }
 
+// id names an instance without an alias. Numbers run over all plugins of a
+// kind; processors have none.
+func (b *builder) id(kind plugin.Kind, inst *config.Instance) string {
+	n := b.count[kind]
+	b.count[kind]++
+	return fmt.Sprintf("%s.%d", strings.ToLower(inst.Name), n)
+}
+
 // instance looks the plugin up, decodes its options beside the common ones and
 // makes its environment. It returns nil after an error.
 func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []option.Field) (*plugin.Def, plugin.Config, *plugin.Env) {
@@ -128,10 +136,7 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 	pc := def.Config()
 	ps := inst.Decode(common, pc.Fields())
 	b.problems = append(b.problems, ps...)
-	number := b.count[kind]
-	b.count[kind]++
 	env := &plugin.Env{
-		ID:       fmt.Sprintf("%s.%d", strings.ToLower(inst.Name), number),
 		Parser:   b.parser,
 		Stop:     b.engine.Stop,
 		Stats:    &plugin.Stats{},
@@ -225,10 +230,12 @@ func (b *builder) source(id, pluginName string) *source {
 
 func (b *builder) input(inst *config.Instance) {
 	var common config.InputOptions
+	id := b.id(plugin.KindInput, inst)
 	def, pc, env := b.instance(plugin.KindInput, inst, common.Fields())
 	if def == nil || pc == nil {
 		return
 	}
+	env.ID = id
 	if len(inst.Routes) > 0 {
 		b.problem(option.Error, inst.Routes[0].Pos, inst.Title(), "routes of an input are not part of this version; route by tag, with Match in the outputs")
 	}
@@ -270,10 +277,12 @@ func (b *builder) input(inst *config.Instance) {
 
 func (b *builder) filter(inst *config.Instance) {
 	var common config.FilterOptions
+	id := b.id(plugin.KindFilter, inst)
 	def, pc, env := b.instance(plugin.KindFilter, inst, common.Fields())
 	if def == nil || pc == nil {
 		return
 	}
+	env.ID = id
 	if !common.Active {
 		return
 	}
@@ -306,10 +315,12 @@ func (b *builder) filter(inst *config.Instance) {
 
 func (b *builder) output(inst *config.Instance) {
 	var common config.OutputOptions
+	id := b.id(plugin.KindOutput, inst)
 	def, pc, env := b.instance(plugin.KindOutput, inst, common.Fields())
 	if def == nil || pc == nil {
 		return
 	}
+	env.ID = id
 	if _, given := inst.Get("match"); !given && common.MatchRegex == "" && b.onlyPair() {
 		common.Match = "*"
 	}
