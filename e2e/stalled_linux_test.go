@@ -39,7 +39,7 @@ func servePeers(t *testing.T, wrap []string, service, extra string) *peers {
 	return p
 }
 
-// a message whole, as {"log": "…"}, for each input, and the same cut in half.
+// wholeMessages is a message, as {"log": "whole …"}, for each input by address.
 func wholeMessages(p *peers) map[string]string {
 	return map[string]string{
 		p.forward: string(message("a", "log", "whole forward")),
