@@ -52,9 +52,10 @@ type awaited struct {
 const (
 	defaultPoll   = 250 * time.Millisecond
 	defaultCommit = time.Second
-	// pace is how long notifications are collected after the first. A file that
-	// is written to all the time so costs a read each pace at most.
-	pace = 5 * time.Millisecond
+	// pace is how long notifications wait in the kernel after some were handled.
+	// The first is handled at once, and a file that is written to all the time
+	// costs a read each pace, however many writes there are.
+	pace = 20 * time.Millisecond
 )
 
 func newKeeper(in *Input) *keeper {

@@ -11,7 +11,8 @@ import (
 
 // watcher asks the system to notify changes: of the directories in which files
 // are or may appear, and of files behind symbolic links. What it cannot watch
-// is polled.
+// is polled. Notifications are not buffered here: they wait in the kernel, which
+// merges equal ones.
 type watcher struct {
 	keeper  *keeper
 	start   func() (*fsnotify.Watcher, error)
@@ -23,9 +24,7 @@ type watcher struct {
 }
 
 func newWatcher(k *keeper) *watcher {
-	// With a small buffer most notifications wait in the kernel, which merges
-	// equal ones.
-	return &watcher{keeper: k, start: func() (*fsnotify.Watcher, error) { return fsnotify.NewBufferedWatcher(16) }}
+	return &watcher{keeper: k, start: fsnotify.NewWatcher}
 }
 
 // open begins to watch, if the options allow it and the system can.
