@@ -95,6 +95,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) 
 			return err
 		}
 	}
+	// It runs in other directories than this.
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		return fmt.Errorf("find kagari: %w", err)
+	}
 	ours, err := newProgram(ctx, "kagari", o.bin)
 	if err != nil {
 		return err
