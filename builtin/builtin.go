@@ -2,6 +2,7 @@
 package builtin
 
 import (
+	"github.com/kagarilog/kagari/filter/aws"
 	"github.com/kagarilog/kagari/filter/checklist"
 	"github.com/kagarilog/kagari/filter/expect"
 	"github.com/kagarilog/kagari/filter/grep"
@@ -84,6 +85,7 @@ func Registry() *plugin.Registry {
 		expect.Def(),
 		filterstdout.Def(),
 		sysinfo.Def(),
+		aws.Def(),
 
 		outstdout.Def(),
 		file.Def(),
