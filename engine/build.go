@@ -14,6 +14,7 @@ import (
 	"github.com/kagarilog/kagari/internal/logging"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/parser"
+	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -62,7 +63,7 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	if svc.Storage.Path != "" {
 		e.dir = buffer.New(svc.Storage.Path, svc.Storage.Sync == "full")
 	}
-	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}, names: map[string]option.Pos{}}
+	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}, multiline: map[string]*multiline.Parser{}, names: map[string]option.Pos{}}
 	b.build()
 	e.again = func() (*Engine, error) {
 		e, ps := New(cfg, reg, opts)
@@ -78,15 +79,16 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 
 // builder makes the parts of one engine.
 type builder struct {
-	engine   *Engine
-	cfg      *config.Config
-	reg      *plugin.Registry
-	opts     Options
-	problems option.Problems
-	parsers  map[string]plugin.Parser
-	count    map[plugin.Kind]int   // instances so far; their numbers run over all plugins of a kind
-	names    map[string]option.Pos // of instances, with their kind in front
-	asked    int64                 // sum of the Mem_Buf_Limits that were given
+	engine    *Engine
+	cfg       *config.Config
+	reg       *plugin.Registry
+	opts      Options
+	problems  option.Problems
+	parsers   map[string]plugin.Parser
+	multiline map[string]*multiline.Parser // by name in lower case
+	count     map[plugin.Kind]int          // instances so far; their numbers run over all plugins of a kind
+	names     map[string]option.Pos        // of instances, with their kind in front
+	asked     int64                        // sum of the Mem_Buf_Limits that were given
 }
 
 func (b *builder) problem(sev option.Severity, pos option.Pos, section, format string, args ...any) {
@@ -101,6 +103,7 @@ func (b *builder) build() {
 			b.addParser(p)
 		}
 	}
+	b.multilineParsers()
 	for _, task := range b.cfg.StreamTasks {
 		b.problem(option.Warning, task.Pos, "stream_task", "stream tasks are not part of this version; the task does not run and its stream stays empty")
 	}
@@ -137,14 +140,15 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 	ps := inst.Decode(common, pc.Fields())
 	b.problems = append(b.problems, ps...)
 	env := &plugin.Env{
-		Parser:   b.parser,
-		Stop:     b.engine.Stop,
-		Stats:    &plugin.Stats{},
-		Dir:      b.cfg.Dir,
-		Metrics:  b.engine.Metrics,
-		Sections: b.cfg.ReadSections,
+		Parser:    b.parser,
+		Multiline: b.multilineParser,
+		Stop:      b.engine.Stop,
+		Stats:     &plugin.Stats{},
+		Dir:       b.cfg.Dir,
+		Metrics:   b.engine.Metrics,
+		Sections:  b.cfg.ReadSections,
 		Service: plugin.Service{Flush: b.cfg.Service.Flush, Grace: b.cfg.Service.Grace, Version: b.opts.Version,
-			EscapeUnicode: b.cfg.Service.EscapeUnicode},
+			EscapeUnicode: b.cfg.Service.EscapeUnicode, MultilineBufferLimit: b.cfg.Service.MultilineBufferLimit},
 	}
 	if ps.HasErrors() {
 		return def, nil, env

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/parser/multiline"
 )
 
 // Env is what an instance gets from the engine.
@@ -22,6 +23,8 @@ type Env struct {
 	Log *slog.Logger
 	// Parser looks up a parser of the configuration by name.
 	Parser func(name string) (Parser, error)
+	// Multiline looks up a multiline parser by name, ignoring case.
+	Multiline func(name string) (*multiline.Parser, error)
 	// Emitter returns an emitter whose events enter the router as from an input
 	// of that name, for filters that re-tag.
 	Emitter func(name string) Emitter
@@ -51,6 +54,9 @@ type Service struct {
 	Grace         time.Duration
 	Version       string
 	EscapeUnicode bool // json.escape_unicode: JSON output is ASCII only
+	// MultilineBufferLimit is multiline_buffer_limit in bytes: how large the text
+	// of a joined record may become; 0 is no limit.
+	MultilineBufferLimit int64
 }
 
 // Section is a named group of properties in a configuration file.

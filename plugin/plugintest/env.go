@@ -12,10 +12,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
 )
 
-// Env returns an environment without parsers whose log goes to the test's. The
+// Env returns an environment with no parsers but the built-in multiline ones, whose log goes to the test's. The
 // caller may change any field before it makes a plugin with it.
 func Env(t testing.TB) *plugin.Env {
 	e, _ := LoggedEnv(t)
@@ -33,12 +34,19 @@ func LoggedEnv(t testing.TB) (*plugin.Env, *Log) {
 		Parser: func(name string) (plugin.Parser, error) {
 			return nil, fmt.Errorf("parser %q is not defined", name)
 		},
+		Multiline: func(name string) (*multiline.Parser, error) {
+			if p := multiline.NewBuiltin(strings.ToLower(name)); p != nil {
+				return p, nil
+			}
+			return nil, fmt.Errorf("multiline parser %q is not defined", name)
+		},
 		Emitter:  func(string) plugin.Emitter { return &Emitter{} },
 		Sections: func(path string) ([]plugin.Section, error) { return nil, fmt.Errorf("no file %q", path) },
 		Stop:     func(code int) { t.Errorf("the plugin stopped the process with code %d", code) },
 		Stats:    &plugin.Stats{},
 		Metrics:  func() []plugin.Metric { return nil },
-		Service:  plugin.Service{Flush: time.Second, Grace: 5 * time.Second, Version: "0.0.0-test", EscapeUnicode: true},
+		Service: plugin.Service{Flush: time.Second, Grace: 5 * time.Second, Version: "0.0.0-test", EscapeUnicode: true,
+			MultilineBufferLimit: multiline.DefaultBufferLimit},
 	}, log
 }
 

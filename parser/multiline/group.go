@@ -1,0 +1,185 @@
+package multiline
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/kagarilog/kagari/event"
+)
+
+const (
+	// maxGroups is how many groups a parser may have in a stream beside the
+	// default one.
+	maxGroups = 64
+	// keepText is up to which size the memory of a group is kept for the next
+	// record.
+	keepText = 64 << 10
+)
+
+// group is a record while it is put together, of the lines of a stream that
+// have the same value of key_group.
+type group struct {
+	use   *use
+	name  []byte
+	state *rule // of the latest line, also when its record was flushed; nil for none
+
+	held  bool
+	text  []byte // the joined content
+	first int64  // position of the first line
+	since int64  // when the first line came
+	time  int64  // of the record; 0 for now
+	cut   bool   // the limit was reached
+
+	// The record of the first line without the value of key_content, and where
+	// that belongs. It is empty for plain text.
+	record []byte
+	at     int
+
+	meta metadata
+}
+
+// find returns the group of a name, or nil. An empty name is the default group.
+func (s *Stream) find(i int, name []byte) *group {
+	groups := s.groups[i]
+	if len(groups) == 0 {
+		return nil
+	}
+	if len(name) == 0 {
+		return groups[0]
+	}
+	for _, g := range groups[1:] {
+		if bytes.Equal(g.name, name) {
+			return g
+		}
+	}
+	return nil
+}
+
+// holds tells whether the group of a name holds something.
+func (s *Stream) holds(i int, name []byte) bool {
+	g := s.find(i, name)
+	return g != nil && g.held
+}
+
+// group returns the group of p, and makes it if there is none.
+func (s *Stream) group(i int, b *event.Batch, p *part) *group {
+	if g := s.find(i, p.group); g != nil {
+		return g
+	}
+	u := &s.joiner.uses[i]
+	if len(s.groups[i]) == 0 {
+		s.groups[i] = append(s.groups[i], nil)
+	}
+	if len(p.group) == 0 {
+		s.groups[i][0] = &group{use: u}
+		return s.groups[i][0]
+	}
+	if len(s.groups[i]) > maxGroups {
+		s.evict(i, b, p.now)
+	}
+	g := &group{use: u, name: bytes.Clone(p.group)}
+	s.groups[i] = append(s.groups[i], g)
+	return g
+}
+
+// evict flushes and forgets the named group with the oldest line.
+func (s *Stream) evict(i int, b *event.Batch, now int64) {
+	old := 1
+	for n, g := range s.groups[i] {
+		if n > 0 && g.first < s.groups[i][old].first {
+			old = n
+		}
+	}
+	s.emit(b, s.groups[i][old], now)
+	s.groups[i] = slices.Delete(s.groups[i], old, old+1)
+}
+
+// add takes all of p but its content. A group with too much metadata is given
+// out before, as a record that is cut.
+func (g *group) add(s *Stream, b *event.Batch, p *part) {
+	if hard := s.joiner.hard; hard > 0 && g.held && g.meta.size()+len(p.meta) > hard {
+		g.cut = true
+		s.emit(b, g, p.now)
+	}
+	if !g.held {
+		g.held = true
+		s.held++
+		g.first, g.since, g.time = p.pos, p.now, p.time
+		if p.record != nil {
+			g.record = append(append(g.record[:0], p.record[:p.from]...), p.record[p.to:]...)
+			g.at = p.from
+		}
+	} else if p.record == nil {
+		g.time = p.time // as in Fluent Bit, text has the time of its last line
+	}
+	g.meta.add(p.meta)
+}
+
+// cat appends text up to a limit, and is false if it does not fit.
+func (g *group) cat(text []byte, limit int) bool {
+	fits := text
+	if limit > 0 {
+		if room := limit - len(g.text); room <= 0 {
+			fits = nil
+		} else {
+			fits = clip(text, room)
+		}
+	}
+	g.text = append(g.text, fits...)
+	g.cut = g.cut || len(fits) < len(text)
+	return len(fits) == len(text)
+}
+
+// breakLine ends a line of plain text before the next one.
+func (g *group) breakLine() {
+	if n := len(g.text); g.use.lf && n > 0 && g.text[n-1] != '\n' {
+		g.text = append(g.text, '\n')
+	}
+}
+
+// emit adds the record of a group to b and leaves the group empty. The state
+// stays: lines that follow may still continue.
+func (s *Stream) emit(b *event.Batch, g *group, now int64) {
+	if !g.held {
+		return
+	}
+	u := g.use
+	g.held = false
+	s.held--
+	var record event.Value
+	if len(g.record) > 0 {
+		out := append(b.Arena(len(g.record)+len(g.text)+5), g.record[:g.at]...)
+		out = append(event.AppendStringHeader(out, len(g.text)), g.text...)
+		record = b.SetArena(append(out, g.record[g.at:]...))
+	} else if g.breakLine(); len(g.text) > 0 {
+		out := append(b.Arena(len(u.key)+len(g.text)+6), 0x81)
+		out = event.AppendStringHeader(append(out, u.key...), len(g.text))
+		record = b.SetArena(append(out, g.text...))
+	}
+	if record != nil {
+		e := b.Add(g.time)
+		if e.Time == 0 {
+			e.Time = now
+		}
+		e.Meta = g.meta.value(b, g.cut)
+		e.SetRecord(record)
+		if s.Emitted != nil {
+			s.Emitted(e, g.first)
+		}
+	}
+	g.reset()
+}
+
+func (g *group) reset() {
+	g.cut = false
+	g.text, g.record = emptied(g.text), emptied(g.record)
+	g.meta.reset()
+}
+
+// emptied keeps small memory for reuse.
+func emptied(b []byte) []byte {
+	if cap(b) > keepText {
+		return nil
+	}
+	return b[:0]
+}

@@ -1,0 +1,47 @@
+package multiline
+
+import (
+	"slices"
+
+	"github.com/kagarilog/kagari/regex"
+)
+
+// startState is the state in which a record begins.
+const startState = "start_state"
+
+// rule is a line of a regex parser: in one of the states from, a line that
+// matches leads to the state to.
+type rule struct {
+	from []string
+	to   string // "" for none: only a start can follow
+	re   *regex.Regexp
+
+	starts bool    // may begin a record; then it never continues one, even if from has more states
+	next   []*rule // that may continue a record after this one
+	ends   bool    // a record may begin after this one, so this line is the last
+}
+
+// link finds out which rules can follow each other.
+func link(rules []*rule) {
+	for _, r := range rules {
+		for _, n := range rules {
+			switch {
+			case !slices.Contains(n.from, r.to):
+			case n.starts:
+				r.ends = true
+			default:
+				r.next = append(r.next, n)
+			}
+		}
+	}
+}
+
+// start returns the first rule that lets text begin a record, or nil.
+func (p *Parser) start(text []byte) *rule {
+	for _, r := range p.starts {
+		if r.re.Match(text) {
+			return r
+		}
+	}
+	return nil
+}
