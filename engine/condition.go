@@ -1,19 +1,20 @@
 package engine
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/cnum"
 	"github.com/kagarilog/kagari/regex"
 )
 
 // condition decides for which events a processor works. Its rules see a field
-// as text, a missing one as empty text, as in Fluent Bit.
+// as text, a missing one as empty text; a field that is an array has no text,
+// and every rule about it fails. All of this is as in Fluent Bit.
 type condition struct {
 	any   bool // one rule is enough
 	rules []rule
@@ -22,7 +23,10 @@ type condition struct {
 type rule struct {
 	config.Rule
 	field *event.Template
-	meta  bool // the field is one of the metadata
+	paths []*event.Accessor // all paths in the field
+	path  *event.Accessor   // the field, if it is nothing but one path
+	meta  bool              // the field is one of the metadata
+	never bool              // the rule cannot hold
 	regex *regex.Regexp
 }
 
@@ -33,7 +37,13 @@ func newCondition(c *config.Condition) (*condition, error) {
 		if err != nil {
 			return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
 		}
-		rl := rule{Rule: r, field: field, meta: strings.EqualFold(r.Context, "metadata")}
+		rl := rule{Rule: r, field: field, paths: field.Accessors(), meta: strings.EqualFold(r.Context, "metadata")}
+		switch path, err := event.ParseAccessor(r.Field); {
+		case startsWithoutValue(r.Field):
+			rl.never = true
+		case err == nil && path.Ignored() == "" && strings.HasPrefix(r.Field, "$"):
+			rl.path = path
+		}
 		if r.Op == "regex" || r.Op == "not_regex" {
 			if rl.regex, err = regex.Compile(r.Text); err != nil {
 				return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
@@ -44,23 +54,39 @@ func newCondition(c *config.Condition) (*condition, error) {
 	return out, nil
 }
 
+// startsWithoutValue tells whether a field begins with the tag or a capture of
+// a regular expression. Conditions know neither; Fluent Bit fails such a rule.
+func startsWithoutValue(field string) bool {
+	rest, ok := strings.CutPrefix(field, "$")
+	return ok && (strings.HasPrefix(rest, "TAG") || rest != "" && rest[0]-'0' <= 9)
+}
+
 // holds tells whether the event meets the condition.
 func (c *condition) holds(e *event.Event) bool {
+	scratch := fieldTexts.Get().(*[]byte)
+	defer func() {
+		if cap(*scratch) <= longestKept {
+			fieldTexts.Put(scratch)
+		}
+	}()
 	for i := range c.rules {
-		if c.rules[i].holds(e) == c.any {
+		if c.rules[i].holds(e, scratch) == c.any {
 			return c.any
 		}
 	}
 	return !c.any
 }
 
-func (r *rule) holds(e *event.Event) bool {
-	rec := e.Record()
-	if r.meta {
-		rec = e.Meta
+// fieldTexts are buffers for the text of a field; holds has one at a time.
+var fieldTexts = sync.Pool{New: func() any { b := make([]byte, 0, 256); return &b }}
+
+const longestKept = 64 << 10
+
+func (r *rule) holds(e *event.Event, scratch *[]byte) bool {
+	got, ok := r.text(scratch, e)
+	if !ok {
+		return false
 	}
-	var buf [256]byte
-	got, _ := r.field.Append(buf[:0], e.Batch().Tag, rec)
 	switch r.Op {
 	case "eq":
 		return string(got) == r.Text
@@ -85,16 +111,50 @@ func (r *rule) holds(e *event.Event) bool {
 	}
 }
 
-// longestNumber is how much of a text is looked at for a number.
-const longestNumber = 64
+// text returns the text of the rule's field, which stands in scratch or is part
+// of the event; false if it has none.
+func (r *rule) text(scratch *[]byte, e *event.Event) (text []byte, ok bool) {
+	if r.never {
+		return nil, false
+	}
+	if r.path != nil {
+		v, found := r.value(r.path, e)
+		if !found {
+			return nil, true
+		}
+		if text, ok := v.Str(); ok {
+			return text, true
+		}
+		*scratch, ok = event.AppendPlain((*scratch)[:0], v)
+		return *scratch, ok
+	}
+	for _, path := range r.paths {
+		if v, found := r.value(path, e); found && (v.Kind() == event.KindArray || v.Kind() == event.KindExt) {
+			return nil, false
+		}
+	}
+	lookup := e.Get
+	if r.meta {
+		lookup = e.Meta.Get
+	}
+	*scratch, _ = r.field.AppendWith((*scratch)[:0], event.TemplateArgs{Lookup: lookup})
+	return *scratch, true
+}
+
+// value finds what a path names.
+func (r *rule) value(path *event.Accessor, e *event.Event) (event.Value, bool) {
+	if r.meta {
+		return path.Lookup(e.Meta)
+	}
+	top, ok := e.Get(path.Key())
+	if !ok {
+		return nil, false
+	}
+	return path.Descend(top)
+}
 
 // number reads the number at the start of the text, 0 if there is none.
 func number(b []byte) float64 {
-	b, _, _ = bytes.Cut(b, []byte("_")) // Go allows it between digits, C does not.
-	for n := min(len(b), longestNumber); n > 0; n-- {
-		if f, err := strconv.ParseFloat(string(b[:n]), 64); err == nil {
-			return f
-		}
-	}
-	return 0
+	f, _ := cnum.Float(b)
+	return f
 }

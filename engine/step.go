@@ -52,27 +52,38 @@ func (st *step) apply(ctx context.Context, b *event.Batch) {
 }
 
 // applyWhere runs the filter over the runs of neighbouring events for which
-// the condition holds, so that the order stays.
+// the condition holds, so that the order stays. Every run is edited where it
+// stands; only what grows moves the events to another slice.
 func (st *step) applyWhere(ctx context.Context, b *event.Batch) error {
 	all := b.Events
-	out := make([]event.Event, 0, len(all))
+	out, moved := all[:0], false
+	// put keeps events; those before next have been dealt with.
+	put := func(events []event.Event, next int) {
+		if !moved && len(out)+len(events) > next {
+			out, moved = append(make([]event.Event, 0, len(all)+len(events)), out...), true
+		}
+		out = append(out, events...)
+	}
 	var failed error
 	for i := 0; i < len(all); {
 		j := i
 		for j < len(all) && st.condition.holds(&all[j]) {
 			j++
 		}
-		if j > i {
-			b.Events = append([]event.Event(nil), all[i:j]...)
-			if err := protect(func() error { return st.filter.Filter(ctx, b) }); err != nil {
-				failed = err
-			}
-			out = append(out, b.Events...)
-			i = j
+		if j == i {
+			put(all[i:i+1], i+1)
+			i++
 			continue
 		}
-		out = append(out, all[i])
-		i++
+		b.Events = all[i:j:j]
+		if err := protect(func() error { return st.filter.Filter(ctx, b) }); err != nil {
+			failed = err
+		}
+		put(b.Events, j)
+		i = j
+	}
+	if !moved {
+		clear(all[len(out):])
 	}
 	b.Events = out
 	return failed

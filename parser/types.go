@@ -3,11 +3,10 @@ package parser
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
-	"unsafe"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/cnum"
 	"github.com/kagarilog/kagari/option"
 )
 
@@ -68,11 +67,13 @@ func (t typeTable) of(name string) valueType { return t[name] }
 func (p *Parser) appendTyped(dst []byte, typ valueType, text []byte) []byte {
 	switch typ {
 	case typeInteger:
-		return event.AppendInt(dst, leadingInt(text))
+		i, _, _ := cnum.Int(text)
+		return event.AppendInt(dst, i)
 	case typeHex:
 		return event.AppendUint(dst, leadingHex(text))
 	case typeFloat:
-		return event.AppendFloat(dst, leadingFloat(text))
+		f, _ := cnum.Float(text)
+		return event.AppendFloat(dst, f)
 	case typeBool:
 		switch {
 		case hasPrefixFold(text, "true"):
@@ -108,30 +109,6 @@ func signed(b []byte) (rest []byte, negative bool) {
 	return b, false
 }
 
-// leadingInt reads as atoll(3) does, with too large numbers limited.
-func leadingInt(b []byte) int64 {
-	b, negative := signed(b)
-	limit := uint64(math.MaxInt64)
-	if negative {
-		limit++
-	}
-	var n uint64
-	for _, c := range b {
-		if c -= '0'; c > 9 {
-			break
-		}
-		if n > (limit-uint64(c))/10 {
-			n = limit
-			break
-		}
-		n = n*10 + uint64(c)
-	}
-	if negative {
-		return -int64(n)
-	}
-	return int64(n)
-}
-
 // leadingHex reads as strtoull(3) does with base 16: a minus sign wraps around,
 // and what does not fit is the largest number.
 func leadingHex(b []byte) uint64 {
@@ -165,84 +142,4 @@ func hexDigit(c byte) int {
 		return int(c|0x20-'a') + 10
 	}
 	return -1
-}
-
-// leadingFloat reads as strtod(3) does.
-func leadingFloat(b []byte) float64 {
-	b, negative := signed(b)
-	f := 0.0
-	switch {
-	case hasPrefixFold(b, "inf"):
-		f = math.Inf(1)
-	case hasPrefixFold(b, "nan"):
-		f = math.NaN()
-	default:
-		n, exponent := floatLen(b)
-		if n == 0 {
-			return 0
-		}
-		text := unsafe.String(unsafe.SliceData(b), n)
-		if !exponent {
-			text += "p0"
-		}
-		// An error is one of range, with the infinity that strtod has too.
-		f, _ = strconv.ParseFloat(text, 64)
-	}
-	if negative {
-		return -f
-	}
-	return f
-}
-
-// floatLen returns how many bytes at the start of b are a number without sign.
-// The number lacks an exponent that ParseFloat needs if exponent is not set.
-func floatLen(b []byte) (n int, exponent bool) {
-	if len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x' {
-		i, digits := 2, 0
-		for i < len(b) && hexDigit(b[i]) >= 0 {
-			i++
-			digits++
-		}
-		if i < len(b) && b[i] == '.' {
-			for i++; i < len(b) && hexDigit(b[i]) >= 0; i++ {
-				digits++
-			}
-		}
-		if end := exponentEnd(b, i, 'p'); digits > 0 {
-			return end, end > i
-		}
-	}
-	i, digits := 0, 0
-	for i < len(b) && b[i]-'0' <= 9 {
-		i++
-		digits++
-	}
-	if i < len(b) && b[i] == '.' {
-		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
-			digits++
-		}
-	}
-	if digits == 0 {
-		return 0, true
-	}
-	return exponentEnd(b, i, 'e'), true
-}
-
-// exponentEnd returns where the exponent at b[i:] ends, or i if there is none.
-func exponentEnd(b []byte, i int, mark byte) int {
-	if i >= len(b) || b[i]|0x20 != mark {
-		return i
-	}
-	j := i + 1
-	if j < len(b) && (b[j] == '+' || b[j] == '-') {
-		j++
-	}
-	start := j
-	for j < len(b) && b[j]-'0' <= 9 {
-		j++
-	}
-	if j == start {
-		return i
-	}
-	return j
 }
