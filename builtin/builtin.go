@@ -4,6 +4,7 @@ package builtin
 import (
 	"github.com/kagarilog/kagari/filter/aws"
 	"github.com/kagarilog/kagari/filter/checklist"
+	"github.com/kagarilog/kagari/filter/ecs"
 	"github.com/kagarilog/kagari/filter/expect"
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/modify"
@@ -86,6 +87,7 @@ func Registry() *plugin.Registry {
 		filterstdout.Def(),
 		sysinfo.Def(),
 		aws.Def(),
+		ecs.Def(),
 
 		outstdout.Def(),
 		file.Def(),
