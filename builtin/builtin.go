@@ -48,6 +48,7 @@ import (
 	outtcp "github.com/kagarilog/kagari/output/tcp"
 	outudp "github.com/kagarilog/kagari/output/udp"
 	"github.com/kagarilog/kagari/plugin"
+	"github.com/kagarilog/kagari/processor/content_modifier"
 )
 
 // Registry returns all plugins, in the order in which lists show them.
@@ -88,6 +89,8 @@ func Registry() *plugin.Registry {
 		sysinfo.Def(),
 		aws.Def(),
 		ecs.Def(),
+
+		content_modifier.Def(),
 
 		outstdout.Def(),
 		file.Def(),
