@@ -7,6 +7,7 @@ import (
 	"github.com/kagarilog/kagari/filter/ecs"
 	"github.com/kagarilog/kagari/filter/expect"
 	"github.com/kagarilog/kagari/filter/grep"
+	"github.com/kagarilog/kagari/filter/log_to_metrics"
 	"github.com/kagarilog/kagari/filter/modify"
 	"github.com/kagarilog/kagari/filter/nest"
 	filterparser "github.com/kagarilog/kagari/filter/parser"
@@ -89,6 +90,7 @@ func Registry() *plugin.Registry {
 		sysinfo.Def(),
 		aws.Def(),
 		ecs.Def(),
+		log_to_metrics.Def(),
 
 		content_modifier.Def(),
 

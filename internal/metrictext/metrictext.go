@@ -5,6 +5,11 @@
 //
 // There is a line for each series, counters first, then gauges, summaries and
 // histograms.
+//
+// The buckets of a histogram are counted each by itself in OTLP. cmetrics shows
+// them like that if they came as OTLP, and its own ones as in Prometheus, where a
+// bucket counts what is in those before it too. So do we, with the metrics of
+// [OwnScope].
 package metrictext
 
 import (
@@ -19,6 +24,10 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// OwnScope is the name of the instrumentation scope of metrics that the process
+// makes itself.
+const OwnScope = "kagari"
+
 // Append appends the lines for a marshalled
 // opentelemetry.proto.metrics.v1.MetricsData, or several concatenated ones.
 func Append(dst, payload []byte) ([]byte, error) {
@@ -27,12 +36,13 @@ func Append(dst, payload []byte) ([]byte, error) {
 		return dst, fmt.Errorf("decode OTLP metrics: %w", err)
 	}
 	for _, rm := range data.ResourceMetrics {
-		for _, pass := range [...]func([]byte, *metricspb.Metric) []byte{
+		for _, pass := range [...]func([]byte, *metricspb.Metric, bool) []byte{
 			appendSum, appendGauge, appendSummary, appendHistogram, appendExponential,
 		} {
 			for _, sm := range rm.ScopeMetrics {
+				own := sm.GetScope().GetName() == OwnScope
 				for _, m := range sm.Metrics {
-					dst = pass(dst, m)
+					dst = pass(dst, m, own)
 				}
 			}
 		}
@@ -103,11 +113,11 @@ func appendShort(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, 'g', 6, 64)
 }
 
-func appendSum(dst []byte, m *metricspb.Metric) []byte {
+func appendSum(dst []byte, m *metricspb.Metric, _ bool) []byte {
 	return appendPoints(dst, m.Name, m.GetSum().GetDataPoints())
 }
 
-func appendGauge(dst []byte, m *metricspb.Metric) []byte {
+func appendGauge(dst []byte, m *metricspb.Metric, _ bool) []byte {
 	return appendPoints(dst, m.Name, m.GetGauge().GetDataPoints())
 }
 
@@ -127,7 +137,7 @@ func appendPoints(dst []byte, name string, points []*metricspb.NumberDataPoint) 
 	return dst
 }
 
-func appendSummary(dst []byte, m *metricspb.Metric) []byte {
+func appendSummary(dst []byte, m *metricspb.Metric, _ bool) []byte {
 	for _, p := range m.GetSummary().GetDataPoints() {
 		dst = appendHead(dst, m.Name, p.TimeUnixNano, p.Attributes)
 		dst = append(dst, "{ quantiles = { "...)
@@ -149,10 +159,11 @@ func appendSummary(dst []byte, m *metricspb.Metric) []byte {
 	return dst
 }
 
-func appendHistogram(dst []byte, m *metricspb.Metric) []byte {
+func appendHistogram(dst []byte, m *metricspb.Metric, own bool) []byte {
 	for _, p := range m.GetHistogram().GetDataPoints() {
 		dst = appendHead(dst, m.Name, p.TimeUnixNano, p.Attributes)
 		dst = append(dst, "{ buckets = { "...)
+		var below uint64
 		for i := 0; i <= len(p.ExplicitBounds); i++ {
 			if i < len(p.ExplicitBounds) {
 				dst = appendShort(dst, p.ExplicitBounds[i])
@@ -162,6 +173,10 @@ func appendHistogram(dst []byte, m *metricspb.Metric) []byte {
 			var n uint64
 			if i < len(p.BucketCounts) {
 				n = p.BucketCounts[i]
+			}
+			if own {
+				n += below
+				below = n
 			}
 			dst = append(dst, '=')
 			dst = strconv.AppendUint(dst, n, 10)
@@ -177,7 +192,7 @@ func appendHistogram(dst []byte, m *metricspb.Metric) []byte {
 	return dst
 }
 
-func appendExponential(dst []byte, m *metricspb.Metric) []byte {
+func appendExponential(dst []byte, m *metricspb.Metric, _ bool) []byte {
 	for _, p := range m.GetExponentialHistogram().GetDataPoints() {
 		dst = appendHead(dst, m.Name, p.TimeUnixNano, p.Attributes)
 		dst = fmt.Appendf(dst, "{ scale=%d, zero_count=%d, zero_threshold=", p.Scale, p.ZeroCount)

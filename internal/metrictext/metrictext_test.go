@@ -70,6 +70,24 @@ func TestAppend(t *testing.T) {
 				Positive: &metricspb.ExponentialHistogramDataPoint_Buckets{Offset: 3, BucketCounts: []uint64{4, 5}}}}}}})
 }
 
+func TestBucketsOfOwnMetricsAddUp(t *testing.T) {
+	data := &metricspb.MetricsData{ResourceMetrics: []*metricspb.ResourceMetrics{{ScopeMetrics: []*metricspb.ScopeMetrics{{
+		Scope: &commonpb.InstrumentationScope{Name: OwnScope},
+		Metrics: []*metricspb.Metric{{Name: "h", Data: &metricspb.Metric_Histogram{Histogram: &metricspb.Histogram{
+			DataPoints: []*metricspb.HistogramDataPoint{{TimeUnixNano: at, Count: 6,
+				ExplicitBounds: []float64{0.5, 10}, BucketCounts: []uint64{1, 2, 3}}}}}}},
+	}}}}}
+	payload, err := proto.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Append(nil, payload)
+	const want = "2023-11-14T22:13:20.250000000Z h = { buckets = { 0.5=1, 10=3, +Inf=6 }, sum=0, count=6 }\n"
+	if err != nil || string(got) != want {
+		t.Errorf("got\n%s(error %v), expected\n%s", got, err, want)
+	}
+}
+
 func TestConcatenatedMessagesAreAllWritten(t *testing.T) {
 	payload := append(marshal(t, sum("a", 1)), marshal(t, sum("b", 2))...)
 	got, err := Append(nil, payload)

@@ -71,7 +71,7 @@ func options(t *testing.T, d *plugin.Def) {
 				t.Errorf("option %q is declared twice", name)
 			}
 			seen[low] = true
-			if d.Kind == plugin.KindOutput && low == "tag" || d.Kind == plugin.KindInput && low == "workers" ||
+			if d.Kind != plugin.KindInput && low == "tag" || d.Kind == plugin.KindInput && low == "workers" ||
 				d.Kind == plugin.KindFilter && low == "condition" {
 				// The engine has tag for inputs only, workers for outputs only, and
 				// condition for processors only.
