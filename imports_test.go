@@ -32,7 +32,7 @@ var layers = []struct {
 	{"processor/", []string{"plugin", "event", "option", "parser", "regex", "internal/"}},
 	{"output/", []string{"plugin", "event", "option", "parser", "regex", "internal/"}},
 	{"buffer", []string{"event"}},
-	{"stream", []string{"event"}},
+	{"stream", []string{"event", "option", "regex"}},
 	{"store", []string{"event"}},
 	{"config", []string{"option", "plugin", "regex"}},
 	{"engine", []string{"event", "option", "plugin", "config", "buffer", "stream", "parser", "parser/multiline", "regex", "internal/logging", "internal/cnum"}},
