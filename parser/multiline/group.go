@@ -105,11 +105,11 @@ func (g *group) add(s *Stream, b *event.Batch, p *part) {
 		g.held = true
 		s.held++
 		g.first, g.since, g.time = p.pos, p.now, p.time
-		if p.record != nil {
-			g.record = append(append(g.record[:0], p.record[:p.from]...), p.record[p.to:]...)
-			g.at = p.from
+		if p.head != nil {
+			g.record = append(append(g.record[:0], p.head...), p.tail...)
+			g.at = len(p.head)
 		}
-	} else if p.record == nil {
+	} else if p.head == nil {
 		g.time = p.time // as in Fluent Bit, text has the time of its last line
 	}
 	g.meta.add(p.meta)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/timefmt"
 )
 
 // DefaultBufferLimit is the default of multiline_buffer_limit, in bytes.
@@ -38,10 +39,10 @@ type Joiner struct {
 // use is a parser as used by one joiner.
 type use struct {
 	*Parser
-	content string // key_content
-	key     []byte // the key of records made of plain text, encoded
-	lf      bool   // records of plain text end with a line feed
-	cri     bool   // the line parser may be replaced by scanCRI
+	content string          // key_content
+	key     []byte          // the key of records made of plain text, encoded
+	lf      bool            // records of plain text end with a line feed
+	fast    *timefmt.Layout // of scanCRI; nil if the fast way is not for this parser
 }
 
 // NewJoiner returns a joiner of at least one parser. The error says that the
@@ -55,11 +56,13 @@ func NewJoiner(parsers []*Parser, o Options) (*Joiner, error) {
 		j.hard = max(j.limit, DefaultBufferLimit)
 	}
 	for _, p := range parsers {
-		u := use{Parser: p, content: p.keyContent}
+		u := use{Parser: p, content: p.keyContent, fast: p.cri}
 		if o.KeyContent != "" {
 			u.content = o.KeyContent
 		}
-		u.cri = p.cri != nil && u.content == criContent
+		if u.content != criContent {
+			u.fast = nil
+		}
 		u.lf = u.content == ""
 		u.key = event.AppendString(nil, u.content)
 		if u.lf {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/timefmt"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/regex"
 )
@@ -38,8 +39,8 @@ type Parser struct {
 	line       LineParser // nil if lines are taken as they are
 	timeout    time.Duration
 	rules      []*rule
-	starts     []*rule // those of rules that may begin a record
-	cri        *cri    // reads the usual lines faster than line does, with the same result
+	starts     []*rule         // those of rules that may begin a record
+	cri        *timefmt.Layout // not nil if scanCRI reads the usual lines, with the result of line
 	builtin    bool
 }
 

@@ -23,20 +23,22 @@ type Stream struct {
 	groups [][]*group // by parser; the default group is the first, if it exists
 	last   int        // the parser that took the latest line, or -1
 	held   int        // how many groups hold something
-	clock  secondCache
+	cri    criState
 }
 
 // part is a line on its way.
 type part struct {
-	record   event.Value // nil for plain text
-	foreign  bool        // the record and metadata belong to another batch
-	from, to int         // where the value of key_content stands in record, with its header
-	content  []byte
-	subject  []byte // what match_string is compared with
-	group    []byte // the value of key_group
-	meta     event.Value
-	time     int64 // 0 for now
-	pos, now int64
+	record event.Value // nil for plain text, or if it is head, content and tail only
+	// What is before and behind the value of key_content in the record; head is
+	// nil for plain text.
+	head, tail []byte
+	foreign    bool // the record and metadata belong to another batch
+	content    []byte
+	subject    []byte // what match_string is compared with
+	group      []byte // the value of key_group
+	meta       event.Value
+	time       int64 // 0 for now
+	pos, now   int64
 }
 
 // verdict is what a parser makes of a line.
@@ -89,7 +91,7 @@ func (s *Stream) Event(b *event.Batch, e *event.Event, pos, now int64) bool {
 	}
 	if v == refused {
 		s.Flush(b, now)
-		s.single(b, &part{record: e.Record(), foreign: e.Batch() != b, meta: e.Meta, time: e.Time, pos: pos, now: now})
+		s.give(b, &part{record: e.Record(), foreign: e.Batch() != b, meta: e.Meta, time: e.Time, pos: pos, now: now})
 	}
 	return v == truncated
 }
@@ -155,7 +157,7 @@ func (s *Stream) tryLine(i int, b *event.Batch, line []byte, pos, now int64) ver
 	case u.line == nil:
 		p.content, p.subject = line, line
 		p.time = now
-	case u.cri && s.scanCRI(b, line, &p):
+	case u.fast != nil && s.cri.scan(u.fast, line, &p):
 	default:
 		if !s.parse(u, b, line, &p) {
 			return refused
@@ -227,8 +229,8 @@ func (p *part) find(u *use) bool {
 		if !found && string(name) == u.content {
 			found = true
 			p.content = text
-			p.to = len(p.record) - len(rest)
-			p.from = p.to - len(val)
+			p.head = p.record[:len(p.record)-len(rest)-len(val)]
+			p.tail = rest
 		}
 		if pattern == nil && u.keyPattern != "" && string(name) == u.keyPattern {
 			pattern = text
@@ -261,12 +263,12 @@ func (s *Stream) joinParts(i int, b *event.Batch, p *part) verdict {
 		matched = string(p.subject) == u.match
 	case len(p.subject) >= len(u.match):
 		matched = string(p.subject[len(p.subject)-len(u.match):]) == u.match
-	case p.record != nil:
+	case p.head != nil:
 		return refused // as in Fluent Bit; of text it loses the line
 	}
 	last := matched != u.negate
 	if last && (s.held == 0 || !s.holds(i, p.group)) {
-		s.singleText(u, b, p)
+		s.single(u, b, p)
 		return taken
 	}
 	g := s.group(i, b, p)
@@ -305,7 +307,7 @@ func (s *Stream) joinRegex(i int, b *event.Batch, p *part) verdict {
 	}
 	g.state = r
 	if r.ends && len(p.content) > 0 && (s.joiner.limit == 0 || len(p.content) <= s.joiner.limit) {
-		s.singleText(u, b, p)
+		s.single(u, b, p)
 		return taken
 	}
 	g.add(s, b, p)
@@ -343,34 +345,43 @@ func (s *Stream) alone(b *event.Batch, line []byte, pos, now int64) bool {
 	if len(cut) < len(line) {
 		p.meta = truncatedMeta
 	}
-	s.singleText(&s.joiner.uses[0], b, &p)
+	s.single(&s.joiner.uses[0], b, &p)
 	return len(cut) < len(line)
 }
 
-// singleText adds a line that is complete by itself.
-func (s *Stream) singleText(u *use, b *event.Batch, p *part) {
-	if p.record == nil {
-		n := len(p.content)
-		if n == 0 {
-			return // as in Fluent Bit; such a line has no data
-		}
-		lf := u.lf && p.content[n-1] != '\n'
-		if lf {
-			n++
-		}
-		out := append(b.Arena(len(u.key)+n+6), 0x81)
-		out = event.AppendStringHeader(append(out, u.key...), n)
-		out = append(out, p.content...)
-		if lf {
-			out = append(out, '\n')
-		}
-		p.record = b.SetArena(out)
+// single adds a line that is complete by itself.
+func (s *Stream) single(u *use, b *event.Batch, p *part) {
+	switch {
+	case p.record != nil:
+		s.give(b, p)
+		return
+	case p.head != nil:
+		out := append(b.Arena(len(p.head)+len(p.content)+5), p.head...)
+		out = event.AppendStringHeader(out, len(p.content))
+		p.record = b.SetArena(append(out, p.content...))
+		s.give(b, p)
+		return
 	}
-	s.single(b, p)
+	n := len(p.content)
+	if n == 0 {
+		return // as in Fluent Bit; such a line has no data
+	}
+	lf := u.lf && p.content[n-1] != '\n'
+	if lf {
+		n++
+	}
+	out := append(b.Arena(len(u.key)+n+6), 0x81)
+	out = event.AppendStringHeader(append(out, u.key...), n)
+	out = append(out, p.content...)
+	if lf {
+		out = append(out, '\n')
+	}
+	p.record = b.SetArena(out)
+	s.give(b, p)
 }
 
-// single adds the record of p.
-func (s *Stream) single(b *event.Batch, p *part) {
+// give adds the record of p.
+func (s *Stream) give(b *event.Batch, p *part) {
 	e := b.Add(p.time)
 	if e.Time == 0 {
 		e.Time = p.now

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/option"
@@ -182,5 +181,3 @@ done`,
 		`{"log":"Traceback (most recent call last):\n  File \"/app/shop.py\", line 8, in <module>\n    sell(\"tea\")\nValueError: out of stock\n"}`,
 		`{"log":"done\n"}`)
 }
-
-var _ = time.Second
