@@ -1,6 +1,7 @@
 package multiline
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/kagarilog/kagari/option"
@@ -23,7 +24,7 @@ var builtins = map[string]func() *Parser{
 		})
 	},
 	"java": func() *Parser {
-		return rules("java", [][3]string{
+		p := rules("java", [][3]string{
 			{"start_state, java_start_exception", `/(.)(?:Exception|Error|Throwable|V8 errors stack trace)[:\r\n]/`, "java_after_exception"},
 			{"java_after_exception", `/^[\t ]*nested exception is:[\t ]*/`, "java_start_exception"},
 			{"java_after_exception", `/^[\r\n]*$/`, "java_after_exception"},
@@ -33,6 +34,8 @@ var builtins = map[string]func() *Parser{
 			{"java_after_exception, java", `/^[\t ]*(?:Caused by|Suppressed):/`, "java_after_exception"},
 			{"java_after_exception, java", `/^[\t ]*... \d+ (?:more|common frames omitted)/`, "java"},
 		})
+		p.rules[0].quick = javaStarts
+		return p
 	},
 	"python": func() *Parser {
 		return rules("python", [][3]string{
@@ -48,6 +51,37 @@ var builtins = map[string]func() *Parser{
 			{"ruby_after_exception, ruby", `/^\s+from\s+.*:\d+:in\s+.*/`, "ruby"},
 		})
 	},
+}
+
+// javaStarts is the first rule of the parser java, which every line is tried
+// with: a name of an exception before a colon or the end of a line, with
+// something in front of it.
+func javaStarts(text []byte) bool {
+	for _, end := range [...]byte{':', '\r', '\n'} {
+		for at := 0; ; at++ {
+			n := bytes.IndexByte(text[at:], end)
+			if n < 0 {
+				break
+			}
+			at += n
+			if javaName(text[:at]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// javaName tells whether text ends with what exceptions are called, behind
+// something else in the same line.
+func javaName(text []byte) bool {
+	for _, word := range [...]string{"Exception", "Error", "Throwable", "V8 errors stack trace"} {
+		before := len(text) - len(word) - 1
+		if before >= 0 && text[len(text)-1] == word[len(word)-1] && string(text[before+1:]) == word && text[before] != '\n' {
+			return true
+		}
+	}
+	return false
 }
 
 // BuiltinNames returns the names of the parsers that exist without being

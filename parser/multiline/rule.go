@@ -15,10 +15,19 @@ type rule struct {
 	from []string
 	to   string // "" for none: only a start can follow
 	re   *regex.Regexp
+	// quick, if not nil, has the result of re and takes less time.
+	quick func(text []byte) bool
 
 	starts bool    // may begin a record; then it never continues one, even if from has more states
 	next   []*rule // that may continue a record after this one
 	ends   bool    // a record may begin after this one, so this line is the last
+}
+
+func (r *rule) match(text []byte) bool {
+	if r.quick != nil {
+		return r.quick(text)
+	}
+	return r.re.Match(text)
 }
 
 // link finds out which rules can follow each other.
@@ -39,7 +48,7 @@ func link(rules []*rule) {
 // start returns the first rule that lets text begin a record, or nil.
 func (p *Parser) start(text []byte) *rule {
 	for _, r := range p.starts {
-		if r.re.Match(text) {
+		if r.match(text) {
 			return r
 		}
 	}

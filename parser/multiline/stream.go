@@ -291,7 +291,7 @@ func (s *Stream) joinRegex(i int, b *event.Batch, p *part) verdict {
 	g := s.find(i, p.group)
 	if g != nil && g.state != nil {
 		for _, r := range g.state.next {
-			if r.re.Match(p.content) {
+			if r.match(p.content) {
 				return s.continues(g, b, p, r)
 			}
 		}
