@@ -9,6 +9,7 @@ import (
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/log_to_metrics"
 	"github.com/kagarilog/kagari/filter/modify"
+	"github.com/kagarilog/kagari/filter/multiline"
 	"github.com/kagarilog/kagari/filter/nest"
 	filterparser "github.com/kagarilog/kagari/filter/parser"
 	"github.com/kagarilog/kagari/filter/record_modifier"
@@ -83,6 +84,7 @@ func Registry() *plugin.Registry {
 		rewrite_tag.Def(),
 		throttle.Def(),
 		throttle_size.Def(),
+		multiline.Def(),
 		type_converter.Def(),
 		checklist.Def(),
 		expect.Def(),

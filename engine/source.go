@@ -90,6 +90,7 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 	if b.Tag == "" {
 		b.Tag = s.defaultTag
 	}
+	b.Source = s.id
 	s.lastEmit.Store(int64(time.Since(s.engine.epoch)))
 	s.records.Add(uint64(len(b.Events)))
 	s.bytes.Add(uint64(b.Size()))

@@ -19,6 +19,9 @@ const (
 type Batch struct {
 	Tag    string
 	Signal Signal
+	// Source is the name of the input, or of the emitter of a filter, that brought
+	// the events in. The engine sets it.
+	Source string
 	Events []Event // Signal Logs
 	// Payload is a marshalled opentelemetry.proto.metrics.v1.MetricsData of
 	// Signal Metrics.
@@ -59,7 +62,7 @@ func (b *Batch) Free() {
 func (b *Batch) reset() {
 	clear(b.Events)
 	b.Events = b.Events[:0]
-	b.Tag, b.Signal, b.Payload, b.Ack = "", Logs, nil, nil
+	b.Tag, b.Signal, b.Source, b.Payload, b.Ack = "", Logs, "", nil, nil
 	b.arena = b.arena[:0]
 	if cap(b.arena) > arenaMax {
 		b.arena = nil

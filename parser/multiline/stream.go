@@ -134,6 +134,20 @@ func (s *Stream) Pending() (pos int64, ok bool) {
 	return s.lowest(func(g *group) int64 { return g.first }), s.held > 0
 }
 
+// Size is how much memory the stream holds, in bytes: that of incomplete records
+// and what it keeps for others.
+func (s *Stream) Size() int {
+	n := 0
+	for i := range s.groups {
+		for _, g := range s.groups[i] {
+			if g != nil {
+				n += len(g.name) + cap(g.text) + cap(g.record) + g.meta.size()
+			}
+		}
+	}
+	return n
+}
+
 func (s *Stream) lowest(of func(g *group) int64) int64 {
 	if s.held == 0 {
 		return 0

@@ -1,0 +1,121 @@
+package multiline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/plugin"
+)
+
+// hold is what both modes need to hold events and to hand them on in the end.
+type hold struct {
+	out   plugin.Emitter
+	wait  time.Duration // how long a message waits for its rest
+	limit int           // bytes of text in a message; 0 is none
+	total int           // bytes of all messages together
+	grace time.Duration // for what is held when the process ends
+
+	log        *slog.Logger
+	stats      *plugin.Stats
+	emitted    *plugin.Counter
+	truncated  *plugin.Counter
+	incomplete [reasons]*plugin.Counter
+
+	wake chan struct{} // told when something is held where nothing was
+}
+
+// reason says why a message was handed on before it was complete.
+type reason int
+
+const (
+	late    reason = iota // the rest did not come in time
+	crowded               // the memory for messages is used up
+	ending                // the process ends
+	reasons
+)
+
+func newHold(env *plugin.Env, c *Config) *hold {
+	h := &hold{
+		out:   env.Emitter(c.EmitterName),
+		wait:  c.wait(),
+		limit: int(env.Service.MultilineBufferLimit),
+		total: int(c.EmitterMemBufLimit),
+		grace: env.Service.Grace,
+		log:   env.Log,
+		stats: env.Stats,
+		wake:  make(chan struct{}, 1),
+	}
+	if h.total <= 0 {
+		h.total = defaultTotal
+	}
+	if h.grace < 0 {
+		h.grace = math.MaxInt64
+	}
+	h.emitted = env.Stats.Counter("fluentbit_filter_emit_records_total", "Total number of emitted records.", "", "")
+	h.truncated = env.Stats.Counter("fluentbit_filter_emit_truncated_total", "Joined records that were cut or went on in pieces because they were too long.", "", "")
+	for r, name := range [reasons]string{late: "timeout", crowded: "memory", ending: "shutdown"} {
+		h.incomplete[r] = env.Stats.Counter("kagari_filter_incomplete_messages_total",
+			"Messages that were handed on before their last part came, by reason.", "reason", name)
+	}
+	return h
+}
+
+// defaultTotal is how much is held where emitter_mem_buf_limit is 0, in bytes.
+const defaultTotal = 64 << 20
+
+// started tells run that something is held.
+func (h *hold) started() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run calls flush whenever something may be due, until ctx ends, and then end.
+// flush returns when it wants to be called next, or zero if it waits for started.
+// The context that they emit with outlives ctx by the grace period.
+func (h *hold) run(ctx context.Context, flush func(context.Context, time.Time) (next time.Time, err error), end func(context.Context) error) error {
+	emitCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(h.grace):
+			cancel()
+		case <-emitCtx.Done():
+		}
+	})()
+	timer := time.NewTimer(h.wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return end(emitCtx)
+		case <-h.wake:
+		case <-timer.C:
+		}
+		next, err := flush(emitCtx, time.Now())
+		if err != nil {
+			h.log.Error("held records are lost unless their source sends them again", "error", err)
+		}
+		timer.Stop()
+		if !next.IsZero() {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// emit emits a batch. When it is refused, because the process ends, it is lost
+// here, but its ack is never released.
+func (h *hold) emit(ctx context.Context, b *event.Batch) error {
+	tag, n := b.Tag, len(b.Events)
+	if err := h.out.Emit(ctx, b); err != nil {
+		h.stats.Drop("shutdown", n)
+		return fmt.Errorf("emit %d joined records with the tag %q: %w", n, tag, err)
+	}
+	h.emitted.Add(n)
+	return nil
+}
