@@ -183,11 +183,14 @@ func (b *builder) parser(name string) (plugin.Parser, error) {
 	return nil, err
 }
 
-// guarded calls New of a plugin. A panic must not end the process, which may
+// create calls New of a plugin. A panic must not end the process, which may
 // have a good configuration at work.
-func guarded[T any](create func(*plugin.Env) (T, error), env *plugin.Env) (made T, err error) {
+func create[T any](b *builder, inst *config.Instance, env *plugin.Env, newInstance func(*plugin.Env) (T, error)) (made T, err error) {
+	log, done := b.remarked(inst, env.Log)
+	defer done()
+	env.Log = log
 	err = protect(func() (err error) {
-		made, err = create(env)
+		made, err = newInstance(env)
 		return err
 	})
 	return made, err
@@ -270,7 +273,7 @@ func (b *builder) input(inst *config.Instance) {
 			b.problem(option.Error, inst.Pos, "input "+inst.Name, "storage.type filesystem needs storage.path in the service section")
 		}
 	}
-	in, err := guarded(pc.(plugin.InputConfig).New, env)
+	in, err := create(b, inst, env, pc.(plugin.InputConfig).New)
 	if err != nil {
 		b.fail(plugin.KindInput, inst, err)
 		return
@@ -306,7 +309,7 @@ func (b *builder) filter(inst *config.Instance) {
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 	env.Match = pat.matches
 	emitter := b.emitter(env)
-	f, err := guarded(pc.(plugin.FilterConfig).New, env)
+	f, err := create(b, inst, env, pc.(plugin.FilterConfig).New)
 	if err == nil {
 		err = b.unique(emitter)
 	}
@@ -338,7 +341,7 @@ func (b *builder) output(inst *config.Instance) {
 	}
 	b.name(inst, env)
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
-	out, err := guarded(pc.(plugin.OutputConfig).New, env)
+	out, err := create(b, inst, env, pc.(plugin.OutputConfig).New)
 	if err != nil {
 		b.fail(plugin.KindOutput, inst, err)
 		return
@@ -381,7 +384,7 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 		env.ID = fmt.Sprintf("%s.processor.%d.%s", owner, i, p.Name)
 		env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 		emitter := b.emitter(env)
-		f, err := guarded(pc.(plugin.FilterConfig).New, env)
+		f, err := create(b, own, env, pc.(plugin.FilterConfig).New)
 		if err != nil {
 			b.fail(kind, own, err)
 			continue
@@ -394,6 +397,9 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 			}
 		}
 		steps = append(steps, st)
+	}
+	for _, st := range steps {
+		st.emitter.unbounded = inst.Kind == plugin.KindOutput
 	}
 	if inst.Kind == plugin.KindInput {
 		// What a processor of an input emits passes the ones behind it.

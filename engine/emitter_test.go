@@ -128,3 +128,38 @@ func TestWhatAnEmitterIsRefused(t *testing.T) {
 	f(`the emitter cannot be named "twice", which is the emitter of another filter`, &mover{name: "twice"}, &mover{name: "twice"})
 	f("storage.type filesystem needs storage.path in the service section", &mover{filesystem: true})
 }
+
+// What a processor of an output emits must not wait for memory that only the
+// worker running the processor can free.
+func TestAnOutputsProcessorEmitsWhileMemoryIsUsedUp(t *testing.T) {
+	b := newBench(t)
+	const events, size = 60, 1 << 20
+	b.input(false, func(ctx context.Context, out plugin.Emitter) error {
+		text := event.AppendString(nil, strings.Repeat("x", size))
+		for i := range events {
+			batch := event.NewBatch(fmt.Sprintf("t%d", i%4))
+			batch.Add(int64(i)).SetRecord(append(event.AppendString(event.AppendMapHeader(nil, 1), "text"), text...))
+			if err := out.Emit(ctx, batch); err != nil {
+				return err
+			}
+		}
+		return plugin.ErrStop
+	}, "mem_buf_limit", "2M")
+	m := &mover{}
+	b.defs = append(b.defs, &plugin.Def{Kind: plugin.KindFilter, Name: "moves", Config: func() plugin.Config { return m }})
+	moved := 0
+	b.output(func(_ context.Context, c *event.Chunk) error {
+		if c.Tag == "moved" {
+			moved += c.Count
+		}
+		return nil
+	}, "match", "*")
+	out := b.cfg.Outputs[0]
+	out.Processors = append(out.Processors, &config.Processor{Signal: "logs", Name: "moves"})
+	if _, err := b.engine().Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if moved != events {
+		t.Errorf("%d events came to the output again with their new tag, want %d", moved, events)
+	}
+}

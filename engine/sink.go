@@ -140,7 +140,7 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		}
 		if len(s.processors) > 0 && chunk.Signal == event.Logs {
 			whole := chunk
-			if chunk = s.process(ctx, whole); chunk != whole {
+			if chunk = s.process(ctx, d.entry.source, whole); chunk != whole {
 				whole.Release()
 			}
 		}
@@ -205,8 +205,10 @@ type unreadableError struct{ err error }
 
 func (e *unreadableError) Error() string { return e.err.Error() }
 
-// process runs the output's own processors over a copy of the chunk.
-func (s *sink) process(ctx context.Context, c *event.Chunk) *event.Chunk {
+// process runs the output's own processors over a copy of the chunk, which came
+// in through from. None of them sees again what it has emitted itself, so that
+// one which gives events a new tag does not go round for ever.
+func (s *sink) process(ctx context.Context, from *source, c *event.Chunk) *event.Chunk {
 	b := event.NewBatch(c.Tag)
 	for cur := c.Cursor(); cur.Next(); {
 		e := b.Add(cur.Time)
@@ -214,11 +216,13 @@ func (s *sink) process(ctx context.Context, c *event.Chunk) *event.Chunk {
 		e.SetRecord(cur.Record)
 	}
 	for _, st := range s.processors {
-		st.apply(ctx, b)
+		if st.emitter != from {
+			st.apply(ctx, b)
+		}
 	}
 	bu := event.NewBuilder(c.Tag, c.Signal, c.ID.Created())
-	for from := 0; from < len(b.Events); {
-		from = bu.Seal(b, from, 1<<62)
+	for done := 0; done < len(b.Events); {
+		done = bu.Seal(b, done, 1<<62)
 	}
 	b.Free()
 	return bu.Chunk()

@@ -35,6 +35,10 @@ type source struct {
 	unroutable bool   // Routable is off: filters run, but no output gets anything
 	memory     budget // Mem_Buf_Limit
 	listed     bool   // an emitter that its filter has asked for
+	// unbounded is set for what the processors of an output emit: it counts, so
+	// that inputs wait, but does not wait itself, as the room that it would wait
+	// for is made by that output's worker.
+	unbounded bool
 
 	records, bytes atomic.Uint64
 	unrouted       atomic.Uint64
@@ -122,6 +126,9 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 
 // admit waits until the budgets have room.
 func (s *source) admit(ctx context.Context) error {
+	if s.unbounded {
+		return nil
+	}
 	own, all := s.memory.full(), s.engine.memory.full()
 	if s.filesystem {
 		// Closed chunks leave the budget for the disk; what counts is the open ones.
