@@ -51,6 +51,7 @@ import (
 	outudp "github.com/kagarilog/kagari/output/udp"
 	"github.com/kagarilog/kagari/plugin"
 	"github.com/kagarilog/kagari/processor/content_modifier"
+	"github.com/kagarilog/kagari/processor/sql"
 )
 
 // Registry returns all plugins, in the order in which lists show them.
@@ -95,6 +96,7 @@ func Registry() *plugin.Registry {
 		log_to_metrics.Def(),
 
 		content_modifier.Def(),
+		sql.Def(),
 
 		outstdout.Def(),
 		file.Def(),
