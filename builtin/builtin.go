@@ -8,6 +8,7 @@ import (
 	"github.com/kagarilog/kagari/filter/expect"
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/log_to_metrics"
+	"github.com/kagarilog/kagari/filter/lua"
 	"github.com/kagarilog/kagari/filter/modify"
 	"github.com/kagarilog/kagari/filter/multiline"
 	"github.com/kagarilog/kagari/filter/nest"
@@ -82,6 +83,7 @@ func Registry() *plugin.Registry {
 		record_modifier.Def(),
 		modify.Def(),
 		nest.Def(),
+		lua.Def(),
 		rewrite_tag.Def(),
 		throttle.Def(),
 		throttle_size.Def(),

@@ -1,0 +1,130 @@
+package lua
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"github.com/kagarilog/kagari/event"
+)
+
+// machine is a Lua state and what converts values for it. It belongs to one
+// goroutine at a time.
+type machine struct {
+	state *lua.LState
+	log   *slog.Logger
+	types *types // nil if there are none
+	hint  int    // bytes that the record at hand may need
+
+	null      lua.LValue  // what flb_null is when enabled
+	lazyMeta  *lua.LTable // of records; scripts never see it
+	mapMeta   *lua.LTable // of tables that were maps; scripts see a copy
+	arrayMeta *lua.LTable // of tables that were arrays; the same
+}
+
+// Limits of the machine.
+const (
+	// maxCalls is how deeply functions of a script may call each other. In
+	// LuaJIT it depends on their variables and is about this.
+	maxCalls = 16000
+	// stackStart and stackMax are the values that the stack has room for.
+	stackStart, stackStep, stackMax = 4096, 4096, 1 << 20
+	// maxArrayIndex is the largest key up to which gopher-lua makes a table an
+	// array from 1 to there. By default it is so large that counting by a
+	// number such as a customer's id takes a gigabyte.
+	maxArrayIndex = 1 << 20
+)
+
+// setup changes the one limit that gopher-lua has for all states.
+var setup = sync.OnceFunc(func() { lua.MaxArrayIndex = maxArrayIndex })
+
+func newMachine(log *slog.Logger) *machine {
+	setup()
+	m := &machine{
+		log: log,
+		state: lua.NewState(lua.Options{
+			CallStackSize: maxCalls, MinimizeStackMemory: true,
+			RegistrySize: stackStart, RegistryGrowStep: stackStep, RegistryMaxSize: stackMax,
+		}),
+	}
+	m.null = m.state.NewUserData()
+	m.mapMeta, m.arrayMeta = m.newMeta(typeMap), m.newMeta(typeArray)
+	m.lazyMeta = m.newMeta(typeMap)
+	m.lazyMeta.RawSetString("__index", m.state.NewFunction(m.index))
+	m.lazyMeta.RawSetString("__newindex", m.state.NewFunction(m.newIndex))
+	m.openLibrary()
+	return m
+}
+
+// newMeta makes a metatable for tables of that type.
+func (m *machine) newMeta(typ int) *lua.LTable {
+	t := m.state.CreateTable(0, 1)
+	t.RawSetString(typeField, lua.LNumber(typ))
+	return t
+}
+
+// setEnv sets the global FLB_ENV, in which Fluent Bit gives the variables of its
+// configuration; here it is those of the environment.
+func (m *machine) setEnv() {
+	vars := os.Environ()
+	t := m.state.CreateTable(0, len(vars)+1)
+	if name, err := os.Hostname(); err == nil {
+		t.RawSetString("HOSTNAME", lua.LString(name))
+	}
+	for _, v := range vars {
+		if name, val, ok := strings.Cut(v, "="); ok && val != "" {
+			t.RawSetString(name, lua.LString(val))
+		}
+	}
+	m.state.SetGlobal("FLB_ENV", t)
+}
+
+// scriptError makes the error of a call plain: without Go's type in front and
+// the stack behind it.
+func scriptError(err error) error {
+	var api *lua.ApiError
+	if !errors.As(err, &api) {
+		return err
+	}
+	switch v := api.Object.(type) {
+	case lua.LString:
+		return errors.New(string(v))
+	case lua.LNumber:
+		return errors.New(v.String())
+	case nil, *lua.LNilType:
+		if api.Cause != nil {
+			return api.Cause
+		}
+		return errors.New(err.Error())
+	default:
+		return fmt.Errorf("the error is a %s", v.Type())
+	}
+}
+
+// record returns the record of e as a table.
+func (m *machine) record(e *event.Event) lua.LValue {
+	packed := e.Record()
+	m.hint = len(packed) + 64
+	return m.toLua(cloned(packed))
+}
+
+// metadata returns the metadata of e as a table.
+func (m *machine) metadata(e *event.Event) lua.LValue {
+	if len(e.Meta) == 0 {
+		return m.newMap()
+	}
+	return m.toLua(cloned(e.Meta))
+}
+
+func cloned(v event.Value) event.Value { return append(event.Value(nil), v...) }
+
+func (m *machine) newMap() *lua.LTable {
+	t := m.state.NewTable()
+	t.Metatable = m.mapMeta
+	return t
+}
