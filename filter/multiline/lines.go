@@ -46,6 +46,10 @@ func newLines(c *Config, env *plugin.Env, h *hold) (*Lines, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.Repeats() {
+			env.Log.Info("this multiline parser gives out the last line of a record once more, as it does in Fluent Bit, "+
+				"where a rule leads back to a state from which records begin", "parser", p.Name())
+		}
 		parsers = append(parsers, p)
 	}
 	// Without the buffer the timeout does not matter, but must not be too short.

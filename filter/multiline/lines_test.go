@@ -359,3 +359,17 @@ func TestRefusedOptionsOfTheModeParser(t *testing.T) {
 	f("flush_ms 499 is too short", "multiline.parser", "java", "flush_ms", "499")
 	f("flush_ms 0 is too short", "multiline.parser", "java", "flush_ms", "0")
 }
+
+func TestRepeatedLinesAreToldOf(t *testing.T) {
+	f := func(parser string, want bool) {
+		t.Helper()
+		env, log := plugintest.LoggedEnv(t)
+		plugintest.NewFilter(t, Def(), env, "multiline.parser", parser)
+		if got := strings.Contains(log.String(), "once more"); got != want {
+			t.Errorf("of the parser %s a warning is logged: %v, want %v", parser, got, want)
+		}
+	}
+	f("python", true)
+	f("java", true) // after "nested exception is:"
+	f("docker", false)
+}

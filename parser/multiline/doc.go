@@ -27,13 +27,19 @@
 // other fields are those of the first line. A line that no parser takes ends
 // all records of the stream and becomes a record of its own.
 //
+// As in Fluent Bit, too, a record's last line goes out once more, as a record of
+// its own, if its rule leads to a state from which records begin, unless the next
+// line belongs to a record of the same parser. That is for lines that come as
+// records or become records by a line parser; see [Parser.Repeats].
+//
 // Differences from Fluent Bit: the last parser is remembered for each stream
 // and not for the whole plugin, so that files do not disturb each other. A record
 // that is not complete is flushed flush_timeout after its first line, and not at
 // the next tick of a common clock. Lines shorter than match_string are joined and
 // not lost, the record of an empty first line is not lost, and metadata stays
-// with the record that it came with. Records of the types endswith and equal,
-// which have no limit there, are given out in pieces of the larger of 2 MiB and
-// multiline_buffer_limit. More than 64 groups in one stream flush the oldest;
-// with more than six Fluent Bit ends.
+// with the record that it came with. A record that follows one whose last line is
+// repeated has its own fields and not those of that line. Records of the types
+// endswith and equal, which have no limit there, are given out in pieces of the
+// larger of 2 MiB and multiline_buffer_limit. More than 64 groups in one stream
+// flush the oldest; with more than six Fluent Bit ends.
 package multiline

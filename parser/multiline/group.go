@@ -29,6 +29,7 @@ type group struct {
 	since int64  // when the first line came
 	time  int64  // of the record; 0 for now
 	cut   bool   // the limit was reached
+	again bool   // what is held went out already
 
 	// The record of the first line without the value of key_content, and where
 	// that belongs. It is empty for plain text.
@@ -115,6 +116,28 @@ func (g *group) add(s *Stream, b *event.Batch, p *part) {
 	g.meta.add(p.meta)
 }
 
+// repeat holds the record of the last line of a joined record, which went out just
+// now, once more. Fluent Bit gives it out, too, unless a line follows that belongs
+// to a record of the same parser: an oversight in package_content, flb_ml.c, that
+// its users see in the traces of Python. Plain text is not repeated.
+func (g *group) repeat(s *Stream, b *event.Batch, p *part) {
+	if p.record == nil {
+		return
+	}
+	g.add(s, b, p)
+	g.cat(p.content, s.joiner.limit)
+	g.again = true
+}
+
+// dropRepeated forgets what repeat holds.
+func (s *Stream) dropRepeated(g *group) {
+	if g.again {
+		g.held = false
+		s.held--
+		g.reset()
+	}
+}
+
 // cat appends text up to a limit, and is false if it does not fit.
 func (g *group) cat(text []byte, limit int) bool {
 	fits := text
@@ -171,7 +194,7 @@ func (s *Stream) emit(b *event.Batch, g *group, now int64) {
 }
 
 func (g *group) reset() {
-	g.cut = false
+	g.cut, g.again = false, false
 	g.text, g.record = emptied(g.text), emptied(g.record)
 	g.meta.reset()
 }

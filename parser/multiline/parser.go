@@ -63,6 +63,13 @@ func (p *Parser) Name() string { return p.name }
 // LineParser is what reads the lines before they are joined, or nil.
 func (p *Parser) LineParser() LineParser { return p.line }
 
+// Repeats tells whether the last line of a record goes out once more as a record
+// of its own, where lines come as records. That is so, as in Fluent Bit, where a
+// rule leads to a state from which a record may begin, such as start_state.
+func (p *Parser) Repeats() bool {
+	return slices.ContainsFunc(p.rules, func(r *rule) bool { return r.ends })
+}
+
 // Builtin tells whether p comes from [NewBuiltin] and not from a configuration.
 func (p *Parser) Builtin() bool { return p.builtin }
 

@@ -317,11 +317,13 @@ func (s *Stream) joinRegex(i int, b *event.Batch, p *part) verdict {
 	if g == nil {
 		g = s.group(i, b, p)
 	} else {
+		s.dropRepeated(g)
 		s.emit(b, g, p.now)
 	}
 	g.state = r
 	if r.ends && len(p.content) > 0 && (s.joiner.limit == 0 || len(p.content) <= s.joiner.limit) {
 		s.single(u, b, p)
+		g.repeat(s, b, p)
 		return taken
 	}
 	g.add(s, b, p)
@@ -333,6 +335,7 @@ func (s *Stream) joinRegex(i int, b *event.Batch, p *part) verdict {
 
 // continues adds a line to the record of g. r is the rule that it matches.
 func (s *Stream) continues(g *group, b *event.Batch, p *part, r *rule) verdict {
+	s.dropRepeated(g)
 	g.add(s, b, p)
 	if n := len(g.text); n > 0 && g.text[n-1] != '\n' {
 		g.text = append(g.text, '\n')
@@ -348,6 +351,7 @@ func (s *Stream) continues(g *group, b *event.Batch, p *part, r *rule) verdict {
 	g.state = r
 	if r.ends {
 		s.emit(b, g, p.now)
+		g.repeat(s, b, p)
 	}
 	return taken
 }

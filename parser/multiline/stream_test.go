@@ -181,3 +181,13 @@ done`,
 		`{"log":"Traceback (most recent call last):\n  File \"/app/shop.py\", line 8, in <module>\n    sell(\"tea\")\nValueError: out of stock\n"}`,
 		`{"log":"done\n"}`)
 }
+
+func TestARecordAfterARepeatedLineHasItsOwnFields(t *testing.T) {
+	s := newSource(t, multiline.Options{KeyContent: "log"}, builtin("python")...)
+	for i, text := range []string{"Traceback (most recent call last):", `  File "a"`, "    x()", "E: b", "Traceback (most recent call last):", `  File "b"`} {
+		s.event(now, "", fmt.Sprintf(`{"log":%q,"i":%d}`, text, i))
+	}
+	s.Flush(s.batch, now)
+	s.want(`{"log":"Traceback (most recent call last):\n  File \"a\"\n    x()\nE: b","i":0}`,
+		`{"log":"Traceback (most recent call last):\n  File \"b\"","i":4}`) // Fluent Bit: "i":3
+}
