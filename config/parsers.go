@@ -161,7 +161,11 @@ func (l *loader) multilineParser(s *section) {
 		}
 		v := option.Value{Shape: option.List, Pos: p.Value.Pos}
 		for _, w := range words[:min(len(words), 3)] {
-			v.Items = append(v.Items, option.Value{Text: w, Pos: p.Value.Pos})
+			at := p.Value.Pos
+			if at.Col > 0 {
+				at.Col += w.at
+			}
+			v.Items = append(v.Items, option.Value{Text: w.text, Pos: at})
 		}
 		rules = append(rules, option.Property{Key: "rule", Value: v, Pos: p.Pos})
 	}
@@ -204,31 +208,43 @@ func (l *loader) ruleMap(rules []option.Property, n node, at option.Pos) []optio
 	return append(rules, option.Property{Key: "rule", Value: v, Pos: at})
 }
 
+// word is a word of a rule and where in the rule its text starts.
+type word struct {
+	text string
+	at   int
+}
+
 // splitWords splits at blanks, at most limit times, as Fluent Bit splits the
 // rules of multiline parsers: double quotes keep blanks together, and inside
 // them only \" is an escape, so that a regular expression needs no doubling.
-func splitWords(s string, limit int) []string {
-	var words []string
+func splitWords(s string, limit int) []word {
+	var words []word
+	rest := s
+	// next skips blanks and returns where the next word starts.
+	next := func() int {
+		rest = strings.TrimLeft(rest, " ")
+		return len(s) - len(rest)
+	}
 	for len(words) < limit {
-		s = strings.TrimLeft(s, " ")
-		if s == "" {
+		at := next()
+		if rest == "" {
 			return words
 		}
-		if s[0] != '"' {
-			word, rest, _ := strings.Cut(s, " ")
-			words = append(words, word)
-			s = rest
+		if rest[0] != '"' {
+			var text string
+			text, rest, _ = strings.Cut(rest, " ")
+			words = append(words, word{text, at})
 			continue
 		}
 		end := 1
-		for end < len(s) && (s[end] != '"' || s[end-1] == '\\') {
+		for end < len(rest) && (rest[end] != '"' || rest[end-1] == '\\') {
 			end++
 		}
-		words = append(words, strings.ReplaceAll(s[1:end], `\"`, `"`))
-		s = s[min(end+1, len(s)):]
+		words = append(words, word{strings.ReplaceAll(rest[1:end], `\"`, `"`), at + 1})
+		rest = rest[min(end+1, len(rest)):]
 	}
-	if s = strings.TrimLeft(s, " "); s != "" {
-		words = append(words, s)
+	if at := next(); rest != "" {
+		words = append(words, word{rest, at})
 	}
 	return words
 }

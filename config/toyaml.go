@@ -294,7 +294,11 @@ func (y *yamlWriter) rules(write func(string), indent int, rules []pair) {
 				parts[i] = v.val.text
 			}
 		} else {
-			copy(parts[:], splitWords(p.val.text, 3))
+			for i, w := range splitWords(p.val.text, 3) {
+				if i < len(parts) {
+					parts[i] = w.text
+				}
+			}
 		}
 		y.line(indent+4, "- state: "+scalarYAML(parts[0]))
 		y.line(indent+4, "  regex: "+scalarYAML(parts[1]))

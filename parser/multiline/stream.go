@@ -74,24 +74,25 @@ func (s *Stream) Line(b *event.Batch, line []byte, pos, now int64) bool {
 }
 
 // Event takes a record with its time and metadata, and keeps nothing of it.
-// e may be of b, but not in b.Events any more. It is true if the record's text
-// was cut because of the limit of the buffer.
+// e may be of b if it is not in b.Events any more. It is true if the record's
+// text was cut because of the limit of the buffer.
 func (s *Stream) Event(b *event.Batch, e *event.Event, pos, now int64) bool {
+	p := part{record: e.Record(), foreign: e.Batch() != b, meta: e.Meta, time: e.Time, pos: pos, now: now}
 	v := refused
 	if s.last >= 0 {
-		v = s.tryEvent(s.last, b, e, pos, now)
+		v = s.tryEvent(s.last, b, p)
 	}
 	for i := 0; v == refused && i < len(s.joiner.uses); i++ {
 		if i == s.last {
 			continue
 		}
-		if v = s.tryEvent(i, b, e, pos, now); v != refused {
+		if v = s.tryEvent(i, b, p); v != refused {
 			s.last = i
 		}
 	}
 	if v == refused {
 		s.Flush(b, now)
-		s.give(b, &part{record: e.Record(), foreign: e.Batch() != b, meta: e.Meta, time: e.Time, pos: pos, now: now})
+		s.give(b, &p)
 	}
 	return v == truncated
 }
@@ -181,9 +182,8 @@ func (s *Stream) tryLine(i int, b *event.Batch, line []byte, pos, now int64) ver
 }
 
 // tryEvent offers a record to a parser.
-func (s *Stream) tryEvent(i int, b *event.Batch, e *event.Event, pos, now int64) verdict {
+func (s *Stream) tryEvent(i int, b *event.Batch, p part) verdict {
 	u := &s.joiner.uses[i]
-	p := part{record: e.Record(), foreign: e.Batch() != b, meta: e.Meta, time: e.Time, pos: pos, now: now}
 	if !p.find(u) {
 		return refused
 	}
