@@ -6,6 +6,7 @@ import (
 	"github.com/kagarilog/kagari/filter/checklist"
 	"github.com/kagarilog/kagari/filter/ecs"
 	"github.com/kagarilog/kagari/filter/expect"
+	"github.com/kagarilog/kagari/filter/geoip2"
 	"github.com/kagarilog/kagari/filter/grep"
 	"github.com/kagarilog/kagari/filter/log_to_metrics"
 	"github.com/kagarilog/kagari/filter/lua"
@@ -96,6 +97,7 @@ func Registry() *plugin.Registry {
 		aws.Def(),
 		ecs.Def(),
 		log_to_metrics.Def(),
+		geoip2.Def(),
 
 		content_modifier.Def(),
 		sql.Def(),
