@@ -119,20 +119,21 @@ const spareFields = 4
 
 // open splits the packed record into fields taken from the batch's field slab.
 func (e *Event) open() {
-	n, rest, err := ReadMapHeader(e.packed)
+	p := e.packed
+	n, rest, err := ReadMapHeader(p)
 	if err != nil {
 		n, rest = 0, nil
 	}
 	fields := e.batch.fieldSlab(n + spareFields)
+	at := len(p) - len(rest)
 	for range n {
-		var f Field
-		if f.Key, rest, err = Next(rest); err != nil {
+		mid := behind(p, at)
+		end := behind(p, mid)
+		if end > len(p) {
 			break
 		}
-		if f.Val, rest, err = Next(rest); err != nil {
-			break
-		}
-		fields = append(fields, f)
+		fields = append(fields, Field{Key: p[at:mid:mid], Val: p[mid:end:end]})
+		at = end
 	}
 	e.packed, e.fields = nil, fields
 }

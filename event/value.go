@@ -127,6 +127,26 @@ func Next(b []byte) (v Value, rest []byte, err error) {
 	return Value(b[:end:end]), b[end:], nil
 }
 
+// behind returns the offset behind the value at offset i of b, or one beyond the
+// end of b if there is none.
+func behind(b []byte, i int) int {
+	if i < len(b) && b[i]&0xe0 == 0xa0 { // Most values are short strings.
+		return i + 1 + int(b[i]&0x1f)
+	}
+	return behindOther(b, i)
+}
+
+func behindOther(b []byte, i int) int {
+	if i >= len(b) {
+		return len(b) + 1
+	}
+	end, err := skip(b, i, 1, 0)
+	if err != nil {
+		return len(b) + 1
+	}
+	return end
+}
+
 // skip returns the offset behind n values that start at offset i of b.
 func skip(b []byte, i int, n uint64, depth int) (int, error) {
 	for ; n > 0; n-- {
@@ -447,39 +467,26 @@ func (v Value) Get(key string) (Value, bool) {
 		return nil, false
 	}
 	var found Value
-	for ; n > 0 && len(b) > 0; n-- {
-		hit := false
-		if c := b[0]; c&0xe0 == 0xa0 {
-			end := 1 + int(c&0x1f)
-			if end > len(b) {
-				break
-			}
-			hit = string(b[1:end]) == key
-			b = b[end:]
-		} else {
-			k, rest, err := Next(b)
-			if err != nil {
-				break
-			}
-			if k.Kind() == KindString {
-				s, _ := k.Str()
-				hit = string(s) == key
-			}
-			b = rest
-		}
-		if hit {
-			val, rest, err := Next(b)
-			if err != nil {
-				break
-			}
-			found, b = val, rest
-			continue
-		}
-		end, err := skip(b, 0, 1, 0)
-		if err != nil {
+	for i := 0; n > 0; n-- {
+		mid := behind(b, i)
+		if mid >= len(b) {
 			break
 		}
-		b = b[end:]
+		hit := false
+		if k := b[i:mid]; k[0]&0xe0 == 0xa0 {
+			hit = string(k[1:]) == key
+		} else if k := Value(k); k.Kind() == KindString {
+			s, _ := k.Str()
+			hit = string(s) == key
+		}
+		end := behind(b, mid)
+		if end > len(b) {
+			break
+		}
+		if hit {
+			found = Value(b[mid:end:end])
+		}
+		i = end
 	}
 	return found, found != nil
 }
