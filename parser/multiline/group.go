@@ -121,7 +121,7 @@ func (g *group) add(s *Stream, b *event.Batch, p *part) {
 // to a record of the same parser: an oversight in package_content, flb_ml.c, that
 // its users see in the traces of Python. Plain text is not repeated.
 func (g *group) repeat(s *Stream, b *event.Batch, p *part) {
-	if p.record == nil {
+	if p.head == nil {
 		return
 	}
 	g.add(s, b, p)
