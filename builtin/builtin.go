@@ -53,6 +53,9 @@ import (
 	outudp "github.com/kagarilog/kagari/output/udp"
 	"github.com/kagarilog/kagari/plugin"
 	"github.com/kagarilog/kagari/processor/content_modifier"
+	"github.com/kagarilog/kagari/processor/metrics"
+	"github.com/kagarilog/kagari/processor/opentelemetry_envelope"
+	"github.com/kagarilog/kagari/processor/sampling"
 	"github.com/kagarilog/kagari/processor/sql"
 )
 
@@ -101,6 +104,12 @@ func Registry() *plugin.Registry {
 
 		content_modifier.Def(),
 		sql.Def(),
+		opentelemetry_envelope.Def(),
+		sampling.Def(),
+		metrics.Labels(),
+		metrics.MetricsSelector(),
+		metrics.CumulativeToDelta(),
+		metrics.TDA(),
 
 		outstdout.Def(),
 		file.Def(),

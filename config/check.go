@@ -154,22 +154,15 @@ func (k *checker) output(inst *Instance) OutputOptions {
 // processors checks the processors of an instance.
 func (k *checker) processors(inst *Instance) {
 	for _, p := range inst.Processors {
-		kind := plugin.KindProcessor
-		if _, ok := k.reg.Lookup(kind, p.Name); !ok {
-			kind = plugin.KindFilter
-		}
-		if _, ok := k.reg.Lookup(kind, p.Name); !ok {
-			fix := k.reg.Suggest(plugin.KindProcessor, p.Name)
-			if fix == "" {
-				fix = k.reg.Suggest(plugin.KindFilter, p.Name)
-			}
-			k.add(option.Error, p.namePos, inst.Title(), "", fix, "there is no processor or filter plugin %q", p.Name)
+		kind, problem := p.Resolve(k.reg, inst.Title())
+		if problem != nil {
+			k.ps = append(k.ps, *problem)
 			k.tags.any = true
 			continue
 		}
-		own := &Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos, namePos: p.namePos}
+		own := p.Instance(kind)
 		var common FilterOptions
-		if def, fields := k.plugin(kind, own, common.Fields()); def != nil {
+		if def, fields := k.plugin(kind, own, common.ProcessorFields(kind)); def != nil {
 			k.tags.add(filterTags(own, fields))
 		}
 	}

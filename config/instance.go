@@ -27,17 +27,6 @@ type Instance struct {
 	address []option.Property
 }
 
-// Processor is one step of the processors of an input or output.
-type Processor struct {
-	Name      string
-	Signal    string // "logs", "metrics" or "traces"
-	Props     []option.Property
-	Condition *Condition // nil: every record
-	Pos       option.Pos
-
-	namePos option.Pos
-}
-
 // Route is an entry of the routes of an input, as the page "Routing" of the
 // Fluent Bit manual describes.
 type Route struct {

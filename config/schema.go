@@ -259,8 +259,8 @@ func (g *schemaWriter) field(f option.Field) object {
 
 // processors defines the processors of an input or output, and conditions.
 func (g *schemaWriter) processors(reg *plugin.Registry) {
-	common := (&FilterOptions{}).Fields()
-	own := g.instance(reg, plugin.KindProcessor, common)
+	common := (&FilterOptions{}).ProcessorFields(plugin.KindFilter)
+	own := g.instance(reg, plugin.KindProcessor, (&FilterOptions{}).ProcessorFields(plugin.KindProcessor))
 	names := []string{}
 	var cases []object
 	if c, ok := own["allOf"].([]object); ok {

@@ -365,20 +365,23 @@ func (b *builder) onlyPair() bool {
 }
 
 // processors builds what stands in an instance's processors section for logs.
+// Those for metrics and traces are only checked.
 func (b *builder) processors(inst *config.Instance, owner string) []*step {
 	var steps []*step
 	for i, p := range inst.Processors {
-		if p.Signal != "logs" {
+		kind, problem := p.Resolve(b.reg, inst.Title())
+		if problem != nil {
+			b.problems = append(b.problems, *problem)
 			continue
 		}
-		kind := plugin.KindProcessor
-		if _, ok := b.reg.Lookup(kind, p.Name); !ok {
-			kind = plugin.KindFilter
-		}
-		own := &config.Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos}
+		own := p.Instance(kind)
 		var common config.FilterOptions
-		def, pc, env := b.instance(kind, own, common.Fields())
+		def, pc, env := b.instance(kind, own, common.ProcessorFields(kind))
 		if def == nil || pc == nil {
+			continue
+		}
+		if p.Signal != "logs" {
+			b.problem(option.Warning, p.Pos, inst.Title(), "processors for %s are not part of this version; %s does not run, and the %s stay as they are", p.Signal, p.Name, p.Signal)
 			continue
 		}
 		env.ID = fmt.Sprintf("%s.processor.%d.%s", owner, i, p.Name)
