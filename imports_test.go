@@ -39,7 +39,7 @@ var layers = []struct {
 	{"firelens", []string{"config", "option"}},
 	{"admin", []string{"plugin"}},
 	{"web", []string{"plugin"}},
-	{"pipetest", []string{"engine", "config", "plugin", "event", "option", "parser", "regex", "internal/logging", "input/tail"}},
+	{"pipetest", []string{"engine", "config", "plugin", "event", "option", "parser", "parser/multiline", "regex", "internal/logging", "input/tail"}},
 	{"builtin", []string{"plugin", "input/", "filter/", "processor/", "output/"}},
 	{"cmd/", []string{""}},
 	{"bench", []string{"internal/"}},

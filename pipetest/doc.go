@@ -15,4 +15,7 @@
 //
 // What a test does not see is what the replaced parts do: how an input receives
 // and frames data, and what an output makes of a record on its way out.
+//
+// [Trial] and [Join] are for parsers alone: what becomes of a line, where it
+// stops to fit, and which lines are joined to one record.
 package pipetest

@@ -200,9 +200,12 @@ func duration(d time.Duration) string {
 	return d.Round(time.Millisecond).String()
 }
 
-// clean replaces what would disturb a terminal.
+// clean replaces what would disturb a terminal, each character by one other.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return ' '
+		}
 		if unicode.In(r, unicode.Cc, unicode.Cf) {
 			return '·'
 		}

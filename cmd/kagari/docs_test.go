@@ -15,7 +15,8 @@ import (
 var took = regexp.MustCompile(`\(\d+m?s\)`)
 
 // TestDocs does what docs/testing.md says, in its order: a code block whose
-// first line is a comment with a file name is that file, and a console block is
+// first line is a comment with a file name is that file, as is one that is called
+// text with a file name, and a console block is
 // commands with what they print. Test files that no command names must pass.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "testing.md"))
@@ -30,6 +31,9 @@ func TestDocs(t *testing.T) {
 		code += "\n"
 		first, _, _ := strings.Cut(code, "\n")
 		name, isFile := strings.CutPrefix(first, "# ")
+		if text, ok := strings.CutPrefix(lang, "text "); ok {
+			name, isFile = text, true
+		}
 		switch {
 		case lang == "console":
 			for _, c := range strings.Split(code, "$ ")[1:] {
@@ -52,7 +56,7 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	if files < 6 || commands < 4 {
+	if files < 9 || commands < 6 {
 		t.Errorf("%d files and %d commands were found", files, commands)
 	}
 }
