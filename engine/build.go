@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"os"
@@ -25,6 +26,11 @@ type Options struct {
 	// MemoryLimit is what the process may use, in bytes; 0 if unknown. Records on
 	// their way take at most half of it.
 	MemoryLimit int64
+	// Stdout is where stream tasks print; os.Stdout if nil.
+	Stdout io.Writer
+	// Check makes errors of mistakes that do not stop a start, such as those in the
+	// statement of a stream task.
+	Check bool
 }
 
 // forever is the grace period of a service that waits without end.
@@ -53,6 +59,10 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 		retryCap:  max(svc.SchedulerCap, svc.SchedulerBase, time.Millisecond),
 		stopping:  make(chan struct{}),
 		idle:      make(chan struct{}, 1),
+		stdout:    opts.Stdout,
+	}
+	if e.stdout == nil {
+		e.stdout = os.Stdout
 	}
 	if svc.Grace < 0 {
 		e.grace = forever
@@ -104,9 +114,6 @@ func (b *builder) build() {
 		}
 	}
 	b.multilineParsers()
-	for _, task := range b.cfg.StreamTasks {
-		b.problem(option.Warning, task.Pos, "stream_task", "stream tasks are not part of this version; the task does not run and its stream stays empty")
-	}
 	b.serviceWithoutEffect()
 	for _, inst := range b.cfg.Inputs {
 		b.input(inst)
@@ -117,6 +124,7 @@ func (b *builder) build() {
 	for _, inst := range b.cfg.Outputs {
 		b.output(inst)
 	}
+	b.streamTasks()
 }
 
 // id names an instance without an alias. Numbers run over all plugins of a
@@ -252,7 +260,7 @@ func (b *builder) input(inst *config.Instance) {
 		env.ID = common.Alias
 	}
 	b.name(inst, env)
-	s.id = env.ID
+	s.id, s.name = env.ID, id
 	s.unroutable = !common.Routable
 	if common.Tag != "" {
 		s.defaultTag = common.Tag

@@ -4,6 +4,7 @@
 //
 //	source  one per input (and per emitter of a filter): filters, then seals
 //	        events into the open chunk of their tag
+//	task    a stream task: behind the filters, with a source for its results
 //	entry   a closed chunk, in memory or on disk, shared by its deliveries
 //	sink    one per output: a queue, workers, retries
 //

@@ -23,10 +23,12 @@ type Engine struct {
 	epoch time.Time // what monotonic times count from
 
 	hostname, version string // for metrics
+	stdout            io.Writer
 
 	inputs   []*input
-	emitters []*source // of filters that re-tag or hold back
+	emitters []*source // of filters that re-tag or hold back, and of streams
 	filters  []*step
+	tasks    []*streamTask
 	sinks    []*sink
 	parsers  []*parser.Parser
 
@@ -96,10 +98,12 @@ func (e *Engine) run(ctx context.Context, started func()) (Summary, error) {
 		e.log.Error("not all stored chunks can be listed", "error", err)
 	}
 
-	var pulling, pushing, holding sync.WaitGroup
+	var pulling, pushing, holding, windows sync.WaitGroup
 	pullCtx, stopPull := context.WithCancel(context.WithoutCancel(ctx))
 	pushCtx, stopPush := context.WithCancel(context.WithoutCancel(ctx))
 	holdCtx, stopHold := context.WithCancel(context.WithoutCancel(ctx))
+	windowCtx, stopWindows := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWindows()
 	defer stopPull()
 	defer stopPush()
 	defer stopHold()
@@ -110,6 +114,12 @@ func (e *Engine) run(ctx context.Context, started func()) (Summary, error) {
 					f.log.Error("the filter's flusher failed", "error", err)
 				}
 			})
+		}
+	}
+	for _, st := range e.tasks {
+		e.log.Info("registered stream task", "task", st.task.Name())
+		if st.task.Window().Size > 0 {
+			windows.Go(func() { st.run(windowCtx) })
 		}
 	}
 	for _, in := range e.inputs {
@@ -157,6 +167,11 @@ func (e *Engine) run(ctx context.Context, started func()) (Summary, error) {
 	e.waitFor("input", &pushing, deadline)
 	stopHold()
 	e.waitFor("filter", &holding, deadline)
+	stopWindows()
+	e.waitFor("stream task", &windows, deadline)
+	lastCtx, stopLast := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	e.finishTasks(lastCtx)
+	stopLast()
 	close(stopFlush)
 	<-flushed
 	e.flushAll()

@@ -27,6 +27,7 @@ const maxPlans = 4096
 type source struct {
 	engine     *Engine
 	id         string
+	name       string // of an input, whatever its alias is
 	plugin     string
 	defaultTag string
 	log        *slog.Logger
@@ -34,7 +35,7 @@ type source struct {
 	filesystem bool
 	unroutable bool   // Routable is off: filters run, but no output gets anything
 	memory     budget // Mem_Buf_Limit
-	listed     bool   // an emitter that its filter has asked for
+	listed     bool   // an emitter that its filter has asked for, or a stream
 	// unbounded is set for what the processors of an output emit: it counts, so
 	// that inputs wait, but does not wait itself, as the room that it would wait
 	// for is made by that output's worker.
@@ -74,6 +75,7 @@ type open struct {
 // plan is what happens to events of one tag.
 type plan struct {
 	filters []*step
+	tasks   []*streamTask
 	sinks   []*sink
 }
 
@@ -110,12 +112,17 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 		b.Free()
 		return nil
 	}
+	if len(p.tasks) > 0 && b.Signal == event.Logs {
+		s.engine.process(ctx, p.tasks, b)
+	}
 	if !p.takes(b.Signal) {
 		if b.Signal == event.Metrics {
 			s.log.Info("no output that matches the tag takes metrics; they are dropped", "tag", b.Tag)
 			s.unrouted.Add(1)
 		}
-		s.unrouted.Add(uint64(len(b.Events)))
+		if len(p.tasks) == 0 {
+			s.unrouted.Add(uint64(len(b.Events)))
+		}
 		b.Free()
 		return nil
 	}
@@ -192,9 +199,10 @@ func (s *source) plan(tag string) *plan {
 		return p.(*plan)
 	}
 	p := s.engine.route(tag)
+	p.tasks = s.engine.tasksFor(s, tag)
 	if s.unroutable {
 		p.sinks = nil
-	} else if len(p.sinks) == 0 {
+	} else if len(p.sinks) == 0 && len(p.tasks) == 0 {
 		s.log.Info("no output matches the tag; its records are dropped", "tag", tag)
 	}
 	if s.known.Add(1) > maxPlans {

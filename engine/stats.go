@@ -32,6 +32,9 @@ func (e *Engine) Metrics() []plugin.Metric {
 		m.filter(f)
 		f.env.Stats.Each(m.each(f.id))
 	}
+	for _, st := range e.tasks {
+		m.stream(st)
+	}
 	for _, s := range e.sinks {
 		m.output(s)
 		s.env.Stats.Each(m.each(s.id))
@@ -91,6 +94,12 @@ func (m *metrics) filter(f *step) {
 	m.counter("fluentbit_filter_add_records_total", "Total number of new added records.", f.added.Load(), name)
 	m.counter("fluentbit_filter_drop_records_total", "Total number of dropped records.", f.dropped.Load(), name)
 	m.counter("fluentbit_filter_drop_bytes_total", "Total number of dropped bytes.", f.droppedBytes.Load(), name)
+}
+
+func (m *metrics) stream(st *streamTask) {
+	name := plugin.Label{Name: "name", Value: st.id}
+	m.gauge("kagari_stream_groups", "Groups that a stream task holds.", float64(st.task.Groups()), name)
+	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", st.task.Dropped(), name, plugin.Label{Name: "reason", Value: "task_memory_full"})
 }
 
 func (m *metrics) parser(p *parser.Parser) {

@@ -134,8 +134,8 @@ func describe(t token) string {
 func (p *parser) expected(t token, what string, words ...string) {
 	fix := ""
 	switch {
-	case t.kind == kindKeyword && strings.Contains(what, "a key"):
-		fix = fmt.Sprintf("%s is a word of the language; as a key it needs double quotes: \"%s\"", t.text, strings.ToLower(t.text))
+	case t.kind == kindKeyword && (strings.Contains(what, "a key") || strings.Contains(what, "the name")):
+		fix = fmt.Sprintf("%s is a word of the language; as a name it needs double quotes: \"%s\"", t.text, p.query[t.pos:t.end])
 	case t.kind == kindName && len(words) > 0:
 		fix = option.DidYouMean(t.text, words)
 	}

@@ -76,7 +76,7 @@ func (p *program) checkFile(file string) (*config.Config, option.Problems) {
 	ps = append(ps, found...)
 	if !found.HasErrors() {
 		// What only the plugins know, such as options that exclude each other.
-		_, more := engine.New(cfg, reg, engine.Options{Handler: logging.NewHandler(io.Discard, logging.LevelOff)})
+		_, more := engine.New(cfg, reg, engine.Options{Handler: logging.NewHandler(io.Discard, logging.LevelOff), Check: true})
 		ps = append(ps, withoutRepeats(more, ps)...)
 	}
 	return cfg, ps
