@@ -16,6 +16,7 @@ import (
 	filterparser "github.com/kagarilog/kagari/filter/parser"
 	"github.com/kagarilog/kagari/filter/record_modifier"
 	"github.com/kagarilog/kagari/filter/rewrite_tag"
+	filtersampling "github.com/kagarilog/kagari/filter/sampling"
 	filterstdout "github.com/kagarilog/kagari/filter/stdout"
 	"github.com/kagarilog/kagari/filter/sysinfo"
 	"github.com/kagarilog/kagari/filter/throttle"
@@ -91,6 +92,7 @@ func Registry() *plugin.Registry {
 		rewrite_tag.Def(),
 		throttle.Def(),
 		throttle_size.Def(),
+		filtersampling.Def(),
 		multiline.Def(),
 		type_converter.Def(),
 		checklist.Def(),
@@ -107,7 +109,7 @@ func Registry() *plugin.Registry {
 		opentelemetry_envelope.Def(),
 		sampling.Def(),
 		metrics.Labels(),
-		metrics.MetricsSelector(),
+		metrics.Selector(),
 		metrics.CumulativeToDelta(),
 		metrics.TDA(),
 

@@ -116,8 +116,8 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	p.first = event.AppendString(nil, p.key)
 	for _, r := range []reason{keyMissing, notText, noMatch, notConvertible} {
-		p.unchanged[r] = env.Stats.Counter("kagari_processor_unchanged_events_total",
-			"Events that a processor could not change and left as they are, by reason.", "reason", string(r))
+		p.unchanged[r] = env.Stats.Counter("kagari_filter_unchanged_records_total",
+			"Records that a filter should have changed but left as they were, by reason.", "reason", string(r))
 	}
 	return p, nil
 }

@@ -206,7 +206,7 @@ func TestWhatCannotBeChangedIsCounted(t *testing.T) {
 	plugintest.Filtered(t, p, "t", events...)
 	got := plugintest.Counters(env)
 	for reason, want := range map[string]uint64{"key_missing": 1, "not_text": 1, "no_match": 2} {
-		if n := got["kagari_processor_unchanged_events_total{reason="+reason+"}"]; n != want {
+		if n := got["kagari_filter_unchanged_records_total{reason="+reason+"}"]; n != want {
 			t.Errorf("%s is counted %d times, want %d; all are %v", reason, n, want, got)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 //go:embed metrics_selector.md
 var selectorDoc string
 
-// MetricsSelector describes the processor metrics_selector.
-func MetricsSelector() *plugin.Def {
+// Selector describes the processor metrics_selector.
+func Selector() *plugin.Def {
 	return &plugin.Def{
 		Kind:    plugin.KindProcessor,
 		Name:    "metrics_selector",

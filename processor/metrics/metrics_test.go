@@ -15,8 +15,8 @@ var all = []struct {
 	options []string
 }{
 	{Labels(), []string{"insert", "a b c", "update", "a b", "upsert", "a b", "delete", "a", "delete", "b", "hash", "c"}},
-	{MetricsSelector(), []string{"metric_name", "/x.*/", "action", "EXCLUDE", "operation_type", "substring"}},
-	{MetricsSelector(), []string{"context", "delete_label_value", "label", "name x"}},
+	{Selector(), []string{"metric_name", "/x.*/", "action", "EXCLUDE", "operation_type", "substring"}},
+	{Selector(), []string{"context", "delete_label_value", "label", "name x"}},
 	{CumulativeToDelta(), []string{"initial_value", "Auto", "max_staleness", "10m", "drop_first", "off", "drop_on_reset", "no", "max_series", "5"}},
 	{TDA(), []string{"window_size", "5", "min_points", "1", "embed_dim", "1", "embed_delay", "2", "threshold", "0.5"}},
 }
@@ -49,10 +49,10 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		}
 	}
 	f(Labels(), "insert", "a")
-	f(MetricsSelector())
-	f(MetricsSelector(), "metric_name", "/(/")
-	f(MetricsSelector(), "metric_name", "a", "action", "keep")
-	f(MetricsSelector(), "context", "delete_label_value", "label", "a")
+	f(Selector())
+	f(Selector(), "metric_name", "/(/")
+	f(Selector(), "metric_name", "a", "action", "keep")
+	f(Selector(), "context", "delete_label_value", "label", "a")
 	f(CumulativeToDelta(), "initial_value", "first")
 	f(TDA(), "unknown", "1")
 }
