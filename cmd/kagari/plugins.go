@@ -16,7 +16,7 @@ import (
 func (p *program) pluginsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "plugins",
-		Short: "List inputs, filters and outputs",
+		Short: "List inputs, filters, processors and outputs",
 		Long:  "List inputs, filters, processors and outputs. 'kagari help input tail' describes one.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -42,7 +42,7 @@ func (p *program) pluginsCommand() *cobra.Command {
 // helpCommand is cobra's help with the plugins' reference added.
 func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [COMMAND | input NAME | filter NAME | output NAME]",
+		Use:     "help [COMMAND | input NAME | filter NAME | processor NAME | output NAME]",
 		Short:   "Help about a command or a plugin",
 		Example: "  kagari help check\n  kagari help input tail",
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -52,8 +52,8 @@ func (p *program) helpCommand(root *cobra.Command) *cobra.Command {
 			}
 			if len(args) == 1 {
 				for _, d := range reg.All() {
-					if strings.EqualFold(d.Name, args[0]) {
-						return p.describe(reg, d.Kind.String(), d.Name)
+					if found, ok := reg.Lookup(d.Kind, args[0]); ok {
+						return describePlugin(p.out, found)
 					}
 				}
 			}

@@ -68,6 +68,7 @@ func referencePages() (map[string][]byte, error) {
 	}{
 		{"Inputs", (&config.InputOptions{}).Fields()},
 		{"Filters", (&config.FilterOptions{}).Fields()},
+		{"Processors", (&config.FilterOptions{}).ProcessorFields(plugin.KindProcessor)},
 		{"Outputs", (&config.OutputOptions{}).Fields()},
 	} {
 		fmt.Fprintf(&common, "\n## %s\n\n", part.name)
