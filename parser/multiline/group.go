@@ -13,7 +13,7 @@ const (
 	maxGroups = 64
 	// keepText is up to which size the memory of a group is kept for the next
 	// record.
-	keepText = 64 << 10
+	keepText = 8 << 10
 )
 
 // group is a record while it is put together, of the lines of a stream that
@@ -56,30 +56,35 @@ func (s *Stream) find(i int, name []byte) *group {
 	return nil
 }
 
-// holds tells whether the group of a name holds something.
-func (s *Stream) holds(i int, name []byte) bool {
-	g := s.find(i, name)
-	return g != nil && g.held
-}
-
-// group returns the group of p, and makes it if there is none.
-func (s *Stream) group(i int, b *event.Batch, p *part) *group {
+// touch returns the group of p, or nil if there is none and no room for it. It
+// makes groups also for lines that need none, because groups are flushed in the
+// order in which they were made.
+func (s *Stream) touch(i int, p *part) *group {
 	if g := s.find(i, p.group); g != nil {
 		return g
 	}
-	u := &s.joiner.uses[i]
+	if len(s.groups[i]) > maxGroups && len(p.group) > 0 {
+		return nil
+	}
 	if len(s.groups[i]) == 0 {
 		s.groups[i] = append(s.groups[i], nil)
 	}
+	g := &group{use: &s.joiner.uses[i], name: bytes.Clone(p.group)}
 	if len(p.group) == 0 {
-		s.groups[i][0] = &group{use: u}
-		return s.groups[i][0]
+		s.groups[i][0] = g
+	} else {
+		s.groups[i] = append(s.groups[i], g)
 	}
-	if len(s.groups[i]) > maxGroups {
+	return g
+}
+
+// group returns the group of p, for which the oldest one may have to go.
+func (s *Stream) group(i int, b *event.Batch, p *part) *group {
+	g := s.touch(i, p)
+	if g == nil {
 		s.evict(i, b, p.now)
+		g = s.touch(i, p)
 	}
-	g := &group{use: u, name: bytes.Clone(p.group)}
-	s.groups[i] = append(s.groups[i], g)
 	return g
 }
 

@@ -279,13 +279,18 @@ func (s *Stream) joinParts(i int, b *event.Batch, p *part) verdict {
 		matched = string(p.subject[len(p.subject)-len(u.match):]) == u.match
 	case p.head != nil:
 		return refused // as in Fluent Bit; of text it loses the line
+	case len(p.content) == 0:
+		return taken // has no data
 	}
 	last := matched != u.negate
-	if last && (s.held == 0 || !s.holds(i, p.group)) {
+	g := s.touch(i, p)
+	if last && (g == nil || !g.held) {
 		s.single(u, b, p)
 		return taken
 	}
-	g := s.group(i, b, p)
+	if g == nil {
+		g = s.group(i, b, p)
+	}
 	if hard := s.joiner.hard; g.held && hard > 0 && len(g.text)+len(p.content) >= hard {
 		g.cut = true
 		s.emit(b, g, p.now)
@@ -302,7 +307,7 @@ func (s *Stream) joinParts(i int, b *event.Batch, p *part) verdict {
 // joinRegex is join for the type regex.
 func (s *Stream) joinRegex(i int, b *event.Batch, p *part) verdict {
 	u := &s.joiner.uses[i]
-	g := s.find(i, p.group)
+	g := s.touch(i, p)
 	if g != nil && g.state != nil {
 		for _, r := range g.state.next {
 			if r.match(p.content) {
