@@ -2,6 +2,7 @@ package pipetest
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ type Test struct {
 	Config  string // path of the configuration
 	Env     map[string]string
 	Timeout time.Duration
+	Stubs   map[string][]field // what replaces filters, by their aliases or names
 	Inputs  []Feed
 	Expect  []Expect
 	// Only says that outputs which the test does not name get nothing.
@@ -221,6 +223,31 @@ func (d *decoder) env(p config.NodePair) map[string]string {
 	return out
 }
 
+// stubs reads what replaces filters: for each the fields that it adds.
+func (d *decoder) stubs(p config.NodePair) map[string][]field {
+	out := map[string][]field{}
+	if p.Val.Shape != option.Map {
+		d.fail(p.Val.Pos, "write for example kubernetes.0: {namespace: web}", "stubs must be a map from filters to the fields that they add, but it is %s", shapeOf(p.Val))
+		return out
+	}
+	for _, s := range p.Val.Pairs {
+		rec, ok := d.record(s.Val)
+		if ok {
+			out[s.Key.Text] = lastFields(rec)
+		}
+	}
+	return out
+}
+
+// merged returns both maps as one; b wins.
+func merged[V any](a, b map[string]V) map[string]V {
+	if a == nil {
+		return b
+	}
+	maps.Copy(a, b)
+	return a
+}
+
 // path is relative to the directory of the test file.
 func (d *decoder) path(p string) string {
 	if p == "" || filepath.IsAbs(p) {
@@ -232,6 +259,7 @@ func (d *decoder) path(p string) string {
 func (d *decoder) file(f *File, root config.Node) {
 	var tests []config.Node
 	var env map[string]string
+	var stubs map[string][]field
 	var configPath string
 	timeout := d.timeout
 	hasTests := false
@@ -239,6 +267,7 @@ func (d *decoder) file(f *File, root config.Node) {
 	d.fields(root, "the file",
 		entry{"config", func(p config.NodePair) { configPath = d.path(d.text(p)) }},
 		entry{"env", func(p config.NodePair) { env = d.env(p) }},
+		entry{"stubs", func(p config.NodePair) { stubs = d.stubs(p) }},
 		entry{"timeout", func(p config.NodePair) { timeout = d.duration(p) }},
 		entry{"tests", func(p config.NodePair) { hasTests, tests = true, d.list(p) }},
 	)
@@ -250,10 +279,7 @@ func (d *decoder) file(f *File, root config.Node) {
 	}
 	names := map[string]option.Pos{}
 	for _, n := range tests {
-		t := &Test{Config: configPath, Env: map[string]string{}, Timeout: timeout, Pos: n.Pos}
-		for k, v := range env {
-			t.Env[k] = v
-		}
+		t := &Test{Config: configPath, Env: maps.Clone(env), Stubs: maps.Clone(stubs), Timeout: timeout, Pos: n.Pos}
 		d.test(t, n)
 		if t.Config == "" {
 			if t.Config = Beside(f.Path); t.Config == "" {
@@ -281,10 +307,9 @@ func (d *decoder) test(t *Test, n config.Node) {
 			}
 		}},
 		entry{"env", func(p config.NodePair) {
-			for k, v := range d.env(p) {
-				t.Env[k] = v
-			}
+			t.Env = merged(t.Env, d.env(p))
 		}},
+		entry{"stubs", func(p config.NodePair) { t.Stubs = merged(t.Stubs, d.stubs(p)) }},
 		entry{"timeout", func(p config.NodePair) { t.Timeout = d.duration(p) }},
 		entry{"inputs", func(p config.NodePair) {
 			for _, item := range d.list(p) {

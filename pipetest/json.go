@@ -20,6 +20,7 @@ type jsonResult struct {
 	Seconds  float64       `json:"seconds"`
 	Error    string        `json:"error,omitempty"`
 	Problems []string      `json:"problems,omitempty"`
+	Notes    []string      `json:"notes,omitempty"`
 	Failures []jsonFailure `json:"failures,omitempty"`
 	Outputs  []jsonOutput  `json:"outputs,omitempty"`
 	Log      string        `json:"log,omitempty"`
@@ -86,7 +87,7 @@ func problemTexts(o Outcome) []string {
 }
 
 func jsonOf(path string, res *Result) jsonResult {
-	out := jsonResult{File: path, Line: res.Test.Pos.Line, Name: res.Test.Name, Status: "passed", Seconds: res.Duration.Seconds(), Log: res.Log}
+	out := jsonResult{File: path, Line: res.Test.Pos.Line, Name: res.Test.Name, Status: "passed", Seconds: res.Duration.Seconds(), Notes: res.Notes, Log: res.Log}
 	for _, p := range res.Problems {
 		out.Problems = append(out.Problems, p.Severity.String()+": "+p.Error())
 	}

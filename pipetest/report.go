@@ -57,6 +57,7 @@ func (r *Reporter) Report(f *File, res *Result) {
 	if res.Passed() {
 		r.passed++
 		fmt.Fprintf(r.W, "  %s %s %s\n", r.paint(green, "ok"), clean(res.Test.Name), took)
+		r.notes(res)
 		if r.Verbose {
 			r.details(res)
 		}
@@ -77,11 +78,18 @@ func (r *Reporter) Report(f *File, res *Result) {
 			r.said = b.String()
 		}
 	}
+	r.notes(res)
 	for _, fail := range res.Failures {
 		fmt.Fprintf(r.W, "    %s %s\n", clean(fail.String()), r.paint(dim, fmt.Sprintf("(line %d)", fail.Pos.Line)))
 		r.lines(fail.Lines)
 	}
 	r.details(res)
+}
+
+func (r *Reporter) notes(res *Result) {
+	for _, n := range res.Notes {
+		fmt.Fprintf(r.W, "    %s %s\n", r.paint(yellow, "note:"), clean(n))
+	}
 }
 
 // message is why a test could not be run. The file is known to the reader.

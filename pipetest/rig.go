@@ -19,6 +19,11 @@ type rig struct {
 	inputs  []*input
 	outputs []*output
 	direct  *input // takes what enters by tag; nil if nothing does
+
+	stubs   map[string][]field // what is to replace filters, see stub.go
+	stubbed []string           // those of them that were asked for
+	filters []string           // all filters
+	notes   []string
 }
 
 // directInput is the name of the plugin for events that enter by their tag.
@@ -39,9 +44,14 @@ func (r *rig) registry(reg *plugin.Registry) *plugin.Registry {
 		case d.Kind == plugin.KindOutput:
 			d.Concurrency = 0
 			d.Config = func() plugin.Config { return &outputConfig{r, real.Config().(plugin.OutputConfig)} }
-		case d.Kind == plugin.KindFilter && d.Name == "stdout":
-			// It would print in the middle of the results.
-			d.Config = func() plugin.Config { return silentConfig{real.Config().(plugin.FilterConfig)} }
+		default:
+			d.Config = func() plugin.Config {
+				c := real.Config()
+				if fc, ok := c.(plugin.FilterConfig); ok {
+					return &filterConfig{r, d.Name, fc}
+				}
+				return c
+			}
 		}
 		defs = append(defs, &d)
 	}
@@ -118,22 +128,6 @@ func (c *directConfig) New(env *plugin.Env) (plugin.Input, error) {
 	c.rig.direct = &input{name: "the tag", env: env, ready: make(chan plugin.Emitter, 1)}
 	return c.rig.direct, nil
 }
-
-// silentConfig checks the options of a filter and passes everything on.
-type silentConfig struct{ real plugin.FilterConfig }
-
-func (c silentConfig) Fields() []option.Field { return c.real.Fields() }
-
-func (c silentConfig) New(env *plugin.Env) (plugin.Filter, error) {
-	_, err := c.real.New(env)
-	return silent{}, err
-}
-
-type silent struct{}
-
-var _ plugin.Filter = silent{}
-
-func (silent) Filter(context.Context, *event.Batch) error { return nil }
 
 // output stands where the configuration has one and keeps what it gets.
 type output struct {

@@ -33,6 +33,8 @@ type Result struct {
 	Failures []Failure
 	// Outputs are what arrived, in the order of the configuration.
 	Outputs []Arrived
+	// Notes are what one should know about the test.
+	Notes []string
 	// Log is the warnings and errors of the router.
 	Log string
 
@@ -93,7 +95,7 @@ func (res *Result) run(ctx context.Context, reg *plugin.Registry) error {
 	}
 	defer os.RemoveAll(dir)
 	direct := slices.ContainsFunc(t.Inputs, func(f Feed) bool { return f.Input == "" })
-	r := &rig{}
+	r := &rig{stubs: t.Stubs}
 	r.prepare(cfg, dir, direct)
 	log := &lockedBuffer{}
 	e, more := engine.New(cfg, r.registry(reg), engine.Options{Handler: logging.NewHandler(log, slog.LevelWarn), Version: "test"})
@@ -102,6 +104,10 @@ func (res *Result) run(ctx context.Context, reg *plugin.Registry) error {
 		return errors.New("the configuration is refused")
 	}
 	r.label(cfg)
+	res.Notes = r.notes
+	if err := r.unusedStub(); err != nil {
+		return &placedError{t.Pos, err}
+	}
 	for i := range t.Expect {
 		if _, err := r.output(t.Expect[i].Output); err != nil {
 			return &placedError{t.Expect[i].Pos, fmt.Errorf("find the output: %w", err)}

@@ -13,45 +13,84 @@ import (
 // maxElements bounds the search.
 const maxElements = 300
 
-// stopOf finds where an expression stops that does not fit the line, or nil.
-func stopOf(pattern string, line []byte) *Stop {
+// stopper knows an expression cut into its elements.
+type stopper struct {
+	alternatives [][]beginning // each by rising length; nil if the search is too long
+	tooLong      bool
+}
+
+// beginning is the first elements of an expression.
+type beginning struct {
+	fits, next string
+	compiled   bool
+	re         *regex.Regexp // nil if it is no expression by itself
+	wrap       func(string) string
+}
+
+func newStopper(pattern string) *stopper {
 	body, wrap := unwrap(pattern)
-	var best *Stop
+	s := &stopper{}
+	n := 0
 	for _, alt := range alternatives(body) {
 		ends := elementEnds(alt)
-		if ends == nil || len(ends) > maxElements {
+		if n += len(ends); n > maxElements {
+			return &stopper{tooLong: true}
+		}
+		begins := []beginning{{next: alt}}
+		for _, end := range ends {
+			begins = append(begins, beginning{fits: alt[:end], next: alt[end:], wrap: wrap})
+		}
+		s.alternatives = append(s.alternatives, begins)
+	}
+	return s
+}
+
+// stop finds where the expression stops that does not fit the line, or nil if
+// that cannot be told.
+func (s *stopper) stop(line []byte) *Stop {
+	if s.tooLong {
+		return nil
+	}
+	var best *Stop
+	for _, begins := range s.alternatives {
+		found, ok := longest(begins, line)
+		if !ok {
 			return nil
 		}
-		s := longest(alt, ends, wrap, line)
-		if s != nil && (best == nil || s.At > best.At) {
-			best = s
+		if best == nil || found.At > best.At {
+			best = found
 		}
 	}
 	return best
 }
 
-// longest finds the longest beginning of an expression, up to one of ends, that
-// fits the line.
-func longest(expr string, ends []int, wrap func(string) string, line []byte) *Stop {
-	for k := len(ends) - 1; k >= 0; k-- {
-		// A beginning may be none by itself, such as one that refers to a later
-		// group.
-		re, err := regex.Compile(wrap(expr[:ends[k]]))
-		if err != nil {
-			continue
-		}
-		caps, ok, err := re.FindAt(line, 0, nil)
+// longest finds the longest beginning of an expression that fits the line.
+func longest(begins []beginning, line []byte) (*Stop, bool) {
+	for k := len(begins) - 1; k > 0; k-- {
+		b := &begins[k]
+		caps, fits, err := b.find(line)
 		switch {
 		case err != nil:
-			return nil // It takes too long, and the shorter ones would, too.
-		case ok:
-			if k == len(ends)-1 {
-				return nil // It fits, so that something else is wrong.
-			}
-			return &Stop{At: caps[1], Fits: expr[:ends[k]], Next: expr[ends[k]:]}
+			return nil, false // It takes too long, and shorter ones would, too.
+		case fits && k == len(begins)-1:
+			return nil, false // All of it fits, so that something else is wrong.
+		case fits:
+			return &Stop{At: caps[1], Fits: b.fits, Next: b.next}, true
 		}
 	}
-	return &Stop{Next: expr}
+	return &Stop{Next: begins[0].next}, true
+}
+
+func (b *beginning) find(line []byte) (caps []int, ok bool, err error) {
+	if !b.compiled {
+		// It may be no expression, such as one that refers to a later group.
+		b.re, _ = regex.Compile(b.wrap(b.fits))
+		b.compiled = true
+	}
+	if b.re == nil {
+		return nil, false, nil
+	}
+	return b.re.FindAt(line, 0, nil)
 }
 
 // unwrap takes off the slashes and flags of /…/im; wrap puts them on again.
@@ -79,8 +118,7 @@ func alternatives(expr string) []string {
 
 // elementEnds returns where the elements of an expression end: characters,
 // escapes, classes and groups with what repeats them. The expression was
-// compiled before, so that it is well-formed. It is nil for an expression that is
-// one element only.
+// compiled before, so that it is well-formed.
 func elementEnds(expr string) []int {
 	var out []int
 	for i := 0; i < len(expr); {

@@ -22,6 +22,7 @@ type Trial struct {
 	parser *parser.Parser
 	spec   parser.Spec
 	regex  *regex.Regexp // nil for parsers of other formats
+	stops  *stopper      // made when the first line does not fit
 	notes  *noteTaker
 	batch  *event.Batch
 }
@@ -93,9 +94,8 @@ func (t *Trial) Means(line []byte) (fits, timed bool) {
 // noTime is a time that no line has.
 const noTime = math.MinInt64
 
-// Read reads a line. explain says whether to find out why a line does not fit,
-// which takes longer.
-func (t *Trial) Read(line []byte, explain bool) Reading {
+// Read reads a line.
+func (t *Trial) Read(line []byte) Reading {
 	r := Reading{Line: line}
 	e := t.batch.Add(noTime)
 	r.Fits = t.parser.Parse(line, e)
@@ -113,7 +113,7 @@ func (t *Trial) Read(line []byte, explain bool) Reading {
 		}
 		r.Notes = append(r.Notes, fmt.Sprintf("no time was read, as there is no text in the field %q", key))
 	}
-	if !r.Fits && explain {
+	if !r.Fits {
 		r.Stop = t.stop(line)
 	}
 	return r
@@ -147,7 +147,10 @@ func (t *Trial) groups(line []byte) []Group {
 func (t *Trial) stop(line []byte) *Stop {
 	switch {
 	case t.regex != nil:
-		return stopOf(t.spec.Regex, line)
+		if t.stops == nil {
+			t.stops = newStopper(t.spec.Regex)
+		}
+		return t.stops.stop(line)
 	case strings.EqualFold(t.spec.Format, "json"):
 		return jsonStop(line)
 	}

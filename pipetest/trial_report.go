@@ -22,12 +22,8 @@ type TrialReporter struct {
 	misfits           []int // numbers of the first lines that do not fit
 }
 
-// maxMisfits is how many lines that do not fit the summary names, and how many
-// are explained.
+// maxMisfits is how many lines that do not fit the summary names.
 const maxMisfits = 10
-
-// Explain tells whether the next line that does not fit should be explained.
-func (r *TrialReporter) Explain() bool { return r.JSON || len(r.misfits) < maxMisfits }
 
 // Failed is the number of lines so far that did not fit.
 func (r *TrialReporter) Failed() int { return r.lines - r.fit }

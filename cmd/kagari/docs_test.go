@@ -26,6 +26,7 @@ func TestDocs(t *testing.T) {
 	t.Chdir(t.TempDir())
 	files, commands := 0, 0
 	parts := strings.Split(string(text), "\n```")
+	var tests []string
 	for i := 1; i < len(parts); i += 2 {
 		lang, code, _ := strings.Cut(parts[i], "\n")
 		code += "\n"
@@ -50,10 +51,13 @@ func TestDocs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strings.HasSuffix(name, ".test.yaml") && !strings.Contains(string(text), "$ kagari test "+name) && !strings.Contains(string(text), "--update "+name) {
-				if got := command(t, "kagari test "+name); strings.Contains(got, "FAILED") {
-					t.Errorf("%s:\n%s", name, got)
-				}
+				tests = append(tests, name)
 			}
+		}
+	}
+	for _, name := range tests {
+		if got := command(t, "kagari test "+name); strings.Contains(got, "FAILED") {
+			t.Errorf("%s:\n%s", name, got)
 		}
 	}
 	if files < 9 || commands < 6 {

@@ -274,7 +274,7 @@ func (t *parseTrial) parse(p *program, set *parserSet, out *bufio.Writer, lines 
 	trial := pipetest.NewTrial(made)
 	rep := &pipetest.TrialReporter{W: out, Color: isTerminal(p.out), FailedOnly: t.failedOnly, JSON: t.json, WantsTime: trial.WantsTime()}
 	err = lines.each(func(n int, line []byte) {
-		rep.Report(n, trial.Read(line, rep.Explain()))
+		rep.Report(n, trial.Read(line))
 		if lines.waiting() {
 			_ = out.Flush() // somebody may be looking on; an error comes up again
 		}
