@@ -77,7 +77,12 @@ func TestWhatAFilterEmitsComesByWithTheContextItWasEmittedWith(t *testing.T) {
 	m := &mover{}
 	b.mover(m, "match", "*", "alias", "m")
 	var seen int
-	b.filter(func(batch *event.Batch) error { seen += len(batch.Events); return nil }, "match", "moved")
+	var sources []string
+	b.filter(func(batch *event.Batch) error {
+		seen += len(batch.Events)
+		sources = append(sources, batch.Source)
+		return nil
+	}, "match", "moved")
 	var got []string
 	b.output(func(_ context.Context, c *event.Chunk) error {
 		got = append(got, fmt.Sprint(c.Tag, numbers(c)))
@@ -95,6 +100,9 @@ func TestWhatAFilterEmitsComesByWithTheContextItWasEmittedWith(t *testing.T) {
 	}
 	if m.again != 5 || seen != 5 {
 		t.Errorf("the filter recognised %d of its own events and the next one saw %d, want 5 and 5", m.again, seen)
+	}
+	if want := []string{"emitter_for_m"}; !slices.Equal(sources, want) {
+		t.Errorf("the batches have the sources %q, want %q", sources, want)
 	}
 	if !acked() {
 		t.Error("the source was not told that its events were delivered")
