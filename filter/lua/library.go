@@ -7,6 +7,10 @@ import (
 // openLibrary makes the functions of gopher-lua that pass by metatables know of
 // records.
 func (m *machine) openLibrary() {
+	m.openBase()
+	m.openStrings()
+	m.openOS()
+	m.openBits()
 	g := m.state.G.Global
 	set := func(t *lua.LTable, name string, fn lua.LGFunction) { t.RawSetString(name, m.state.NewFunction(fn)) }
 	next := m.state.NewFunction(m.next)
@@ -36,11 +40,17 @@ func (m *machine) openLibrary() {
 		return 1
 	})
 	m.openArguments(g, "setmetatable")
-	m.openArguments(m.library("os"), "time")
 	debug := m.library("debug")
 	m.openArguments(debug, "setmetatable", "setfenv")
 	for _, t := range []*lua.LTable{g, debug} {
 		m.before(t, "getmetatable", func(l *lua.LState) { m.ownMeta(l.Get(1)) })
+	}
+}
+
+// replace sets functions of a library.
+func (m *machine) replace(t *lua.LTable, functions map[string]lua.LGFunction) {
+	for name, fn := range functions {
+		t.RawSetString(name, m.state.NewFunction(fn))
 	}
 }
 

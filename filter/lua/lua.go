@@ -98,6 +98,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		machine: m, call: c.Call, timeAsTable: c.TimeAsTable, log: env.Log,
 		failed: env.Stats.Counter(failedMetric, "Batches that a script left as they were because it failed.", "", ""),
 	}
+	m.exit = env.Stop
 	// Fluent Bit looks at the parameters once, at the start.
 	f.metadata = !fn.IsG && fn.Proto.NumParameters >= 5
 	return f, nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/timefmt"
 )
 
 // machine is a Lua state and what converts values for it. It belongs to one
@@ -20,6 +22,11 @@ type machine struct {
 	log   *slog.Logger
 	types *types // nil if there are none
 	hint  int    // bytes that the record at hand may need
+
+	formats map[string]*timefmt.Format // of os.date
+	random  *rand.Rand                 // of math.random
+	concat  *lua.LFunction             // the operator ..
+	exit    func(code int)             // what os.exit does, nil while the script is loaded
 
 	null      lua.LValue  // what flb_null is when enabled
 	lazyMeta  *lua.LTable // of records; scripts never see it
@@ -46,7 +53,9 @@ var setup = sync.OnceFunc(func() { lua.MaxArrayIndex = maxArrayIndex })
 func newMachine(log *slog.Logger) *machine {
 	setup()
 	m := &machine{
-		log: log,
+		log:     log,
+		formats: map[string]*timefmt.Format{},
+		random:  newRandom(0),
 		state: lua.NewState(lua.Options{
 			CallStackSize: maxCalls, MinimizeStackMemory: true,
 			RegistrySize: stackStart, RegistryGrowStep: stackStep, RegistryMaxSize: stackMax,
@@ -57,6 +66,7 @@ func newMachine(log *slog.Logger) *machine {
 	m.lazyMeta = m.newMeta(typeMap)
 	m.lazyMeta.RawSetString("__index", m.state.NewFunction(m.index))
 	m.lazyMeta.RawSetString("__newindex", m.state.NewFunction(m.newIndex))
+	m.concat = m.state.NewFunction(concat)
 	m.openLibrary()
 	return m
 }

@@ -185,6 +185,9 @@ func (r *record) next(key lua.LValue) (k, v lua.LValue, ok bool) {
 				return nil, nil, false
 			}
 		}
+		if i >= r.bound {
+			r.bound = len(r.entries) // The script has the key from elsewhere.
+		}
 		i++
 	}
 	for ; i < r.bound; i++ {

@@ -57,7 +57,7 @@ func withoutHead(text []byte) []byte {
 
 // load compiles a script and runs it, so that its functions are there.
 func (m *machine) load(s source) error {
-	fn, err := m.compile(s.text, s.chunk)
+	fn, err := m.compile(m.state, s.text, s.chunk)
 	if err != nil {
 		return s.explain(err)
 	}
@@ -69,16 +69,47 @@ func (m *machine) load(s source) error {
 }
 
 // compile makes a function of a text.
-func (m *machine) compile(text, chunk string) (*lua.LFunction, error) {
-	tree, err := parse.Parse(strings.NewReader(text), chunk)
+func (m *machine) compile(l *lua.LState, text, chunk string) (*lua.LFunction, error) {
+	tree, err := parse.Parse(strings.NewReader(withPlainEscapes(text)), chunk)
 	if err != nil {
 		return nil, err
 	}
+	tree, wrapped := withConcat(tree)
 	proto, err := lua.Compile(tree, chunk)
 	if err != nil {
 		return nil, err
 	}
-	return m.state.NewFunctionFromProto(proto), nil
+	fn := l.NewFunctionFromProto(proto)
+	if !wrapped {
+		return fn, nil
+	}
+	l.Push(fn)
+	l.Push(m.concat)
+	if err := l.PCall(1, 1, nil); err != nil {
+		return nil, scriptError(err)
+	}
+	defer l.Pop(1)
+	inner, ok := l.Get(-1).(*lua.LFunction)
+	if !ok {
+		panic("BUG: a wrapped script gives no function")
+	}
+	return inner, nil
+}
+
+// chunkError is the message of an error of compile for scripts, in the form of
+// LuaJIT.
+func chunkError(chunk string, err error) string {
+	var syntax *parse.Error
+	var compile *lua.CompileError
+	switch {
+	case errors.As(err, &syntax) && syntax.Pos.Line == parse.EOF:
+		return fmt.Sprintf("%s: syntax error near '<eof>'", chunk)
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%s:%d: syntax error near '%s'", chunk, syntax.Pos.Line, syntax.Token)
+	case errors.As(err, &compile):
+		return fmt.Sprintf("%s:%d: %s", chunk, compile.Line, compile.Message)
+	}
+	return fmt.Sprintf("%s: %v", chunk, err)
 }
 
 // explain tells where in the script an error is.
