@@ -221,7 +221,7 @@ var rows = []row{
 		source: forwardMessages, config: forwardInput + datadogOutput, sink: true,
 	},
 	{
-		name: "forward-sql-http", title: "forward messages → SQL → http", ours: 1, theirs: 4, needs: "stream tasks",
+		name: "forward-sql-http", title: "forward messages → SQL → http", ours: 1, theirs: 4,
 		source: forwardMessages, streams: sqlTask, config: forwardInput + sqlOutput, sink: true,
 	},
 }

@@ -109,7 +109,6 @@ func (b *builder) streamTask(set *stream.Set, sec *plugin.Section) *streamTask {
 func (b *builder) streamSource(task *stream.Task, name string, exec option.Value) *source {
 	s := b.source(task.Stream(), "stream_processor")
 	s.name, s.defaultTag, s.listed = task.Stream(), task.Tag(), true
-	s.memory.limit = 0
 	if v, ok := task.Property("routable"); ok {
 		s.unroutable = !slices.Contains([]string{"true", "on", "yes", "1"}, strings.ToLower(v))
 	}
