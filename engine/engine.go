@@ -12,6 +12,7 @@ import (
 
 	"github.com/kagarilog/kagari/buffer"
 	"github.com/kagarilog/kagari/parser"
+	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -25,12 +26,13 @@ type Engine struct {
 	hostname, version string // for metrics
 	stdout            io.Writer
 
-	inputs   []*input
-	emitters []*source // of filters that re-tag or hold back, and of streams
-	filters  []*step
-	tasks    []*streamTask
-	sinks    []*sink
-	parsers  []*parser.Parser
+	inputs    []*input
+	emitters  []*source // of filters that re-tag or hold back, and of streams
+	filters   []*step
+	tasks     []*streamTask
+	sinks     []*sink
+	parsers   []*parser.Parser
+	multiline []*multiline.Parser
 
 	dir *buffer.Dir // nil without storage.path
 

@@ -28,9 +28,15 @@ func (b *builder) multilineParsers() {
 		case b.multiline[key] != nil:
 			b.problem(option.Warning, sec.Pos, "multiline parser "+p.Name(), "another parser has the same name; the first one is used")
 		default:
-			b.multiline[key] = p
+			b.addMultiline(key, p)
 		}
 	}
+}
+
+func (b *builder) addMultiline(key string, p *multiline.Parser) {
+	p.SetLog(b.opts.Handler.Named("multiline:"+p.Name(), nil))
+	b.multiline[key] = p
+	b.engine.multiline = append(b.engine.multiline, p)
 }
 
 func (b *builder) lineParser(name string) (multiline.LineParser, error) { return b.parser(name) }
@@ -45,7 +51,7 @@ func (b *builder) multilineParser(name string) (*multiline.Parser, error) {
 		if line, ok := p.LineParser().(*parser.Parser); ok {
 			b.addParser(line)
 		}
-		b.multiline[key] = p
+		b.addMultiline(key, p)
 		return p, nil
 	}
 	known := multiline.BuiltinNames()

@@ -42,6 +42,9 @@ func (e *Engine) Metrics() []plugin.Metric {
 	for _, p := range e.parsers {
 		m.parser(p)
 	}
+	for _, p := range e.multiline {
+		m.counter("kagari_multiline_given_up_total", "Lines whose match with a rule would have taken too many steps.", p.GivenUp(), plugin.Label{Name: "parser", Value: p.Name()})
+	}
 	m.storage(e)
 	return m.list
 }

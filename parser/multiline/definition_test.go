@@ -1,6 +1,7 @@
 package multiline_test
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,6 +98,19 @@ func TestRulesOfYAMLHavePositions(t *testing.T) {
 main.yaml:7:21: multiline parser m: no rule is for the next state "start_sate"; did you mean "start_state"?`
 	if p != nil || ps.Err() == nil || ps.Err().Error() != want {
 		t.Errorf("%v\nwant\n%s", ps.Err(), want)
+	}
+}
+
+func TestRulesThatTakeTooLongAreCounted(t *testing.T) {
+	p := define(t, "type", "regex", "rule", `start_state~/^(a+)+\1\1b$/~cont`, "rule", "cont~/^ /~cont")
+	s := newSource(t, multiline.Options{}, p)
+	var log strings.Builder
+	p.SetLog(slog.New(slog.NewTextHandler(&log, nil)))
+	line := strings.Repeat("a", 5000)
+	s.feed(line)
+	s.want(`{"log":"` + line + `\n"}`)
+	if p.GivenUp() != 1 || strings.Count(log.String(), "cannot match a line with a rule") != 1 {
+		t.Errorf("%d lines were given up; log: %s", p.GivenUp(), log.String())
 	}
 }
 

@@ -3,9 +3,11 @@ package multiline
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kagarilog/kagari/event"
@@ -26,8 +28,8 @@ type LineParser interface {
 	Parse(line []byte, e *event.Event) bool
 }
 
-// Parser says which lines belong together. It is immutable and safe for
-// concurrent use.
+// Parser says which lines belong together. It is immutable but for its counter,
+// and safe for concurrent use.
 type Parser struct {
 	name       string
 	kind       kind
@@ -42,6 +44,8 @@ type Parser struct {
 	starts     []*rule         // those of rules that may begin a record
 	cri        *timefmt.Layout // not nil if scanCRI reads the usual lines, with the result of line
 	builtin    bool
+	log        *slog.Logger
+	givenUp    atomic.Uint64
 }
 
 // kind is the type of a parser.
@@ -70,6 +74,14 @@ func (p *Parser) Repeats() bool {
 	return slices.ContainsFunc(p.rules, func(r *rule) bool { return r.ends })
 }
 
+// SetLog says where p reports rules that take too many steps. It limits the rate
+// of equal messages. Call it before the first line.
+func (p *Parser) SetLog(log *slog.Logger) { p.log = log }
+
+// GivenUp is how often so far a line was not matched with a rule to the end,
+// because that took too many steps. It counts as not fitting.
+func (p *Parser) GivenUp() uint64 { return p.givenUp.Load() }
+
 // Builtin tells whether p comes from [NewBuiltin] and not from a configuration.
 func (p *Parser) Builtin() bool { return p.builtin }
 
@@ -79,7 +91,7 @@ func (p *Parser) Builtin() bool { return p.builtin }
 // starts, lookup finds the parser that the option parser names. The result is
 // nil if one of the problems is an error.
 func New(props []option.Property, pos option.Pos, lookup func(name string) (LineParser, error)) (*Parser, option.Problems) {
-	d := &definition{Parser: &Parser{timeout: DefaultTimeout}, pos: pos, lookup: lookup}
+	d := &definition{Parser: &Parser{timeout: DefaultTimeout, log: slog.New(slog.DiscardHandler)}, pos: pos, lookup: lookup}
 	for _, p := range props {
 		if strings.EqualFold(p.Key, "name") {
 			d.name = p.Value.Text

@@ -23,12 +23,21 @@ type rule struct {
 	ends   bool    // a record may begin after this one, so this line is the last
 }
 
-func (r *rule) match(text []byte) bool {
+// matches tells whether text fits r, a rule of p.
+func (p *Parser) matches(r *rule, text []byte) bool {
 	if r.quick != nil {
 		return r.quick(text)
 	}
-	return r.re.Match(text)
+	ok, err := r.re.TryMatch(text)
+	if err != nil {
+		p.givenUp.Add(1)
+		p.log.Warn("cannot match a line with a rule", "rule", r.re.String(), "line", string(text[:min(len(text), show)]), "error", err)
+	}
+	return ok
 }
+
+// show is how many bytes of a line a message quotes at most.
+const show = 128
 
 // link finds out which rules can follow each other.
 func link(rules []*rule) {
@@ -48,7 +57,7 @@ func link(rules []*rule) {
 // start returns the first rule that lets text begin a record, or nil.
 func (p *Parser) start(text []byte) *rule {
 	for _, r := range p.starts {
-		if r.match(text) {
+		if p.matches(r, text) {
 			return r
 		}
 	}

@@ -310,7 +310,7 @@ func (s *Stream) joinRegex(i int, b *event.Batch, p *part) verdict {
 	g := s.touch(i, p)
 	if g != nil && g.state != nil {
 		for _, r := range g.state.next {
-			if r.match(p.content) {
+			if u.matches(r, p.content) {
 				return s.continues(g, b, p, r)
 			}
 		}
