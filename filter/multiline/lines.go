@@ -58,7 +58,7 @@ func newLines(c *Config, env *plugin.Env, h *hold) (*Lines, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Lines{hold: h, joiner: joiner, buffer: c.Buffer, streams: streams{byID: map[string]*stream{}, next: math.MaxInt64}}
+	f := &Lines{hold: h, joiner: joiner, buffer: c.Buffer, streams: streams{byID: map[string]*stream{}, most: maxStreams, next: math.MaxInt64}}
 	f.work.New = func() any { return new([]event.Event) }
 	if c.DebugFlush {
 		f.debug = os.Stdout

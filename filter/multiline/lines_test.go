@@ -192,18 +192,19 @@ func TestHeldLinesAreEmittedAtTheEnd(t *testing.T) {
 func TestStreamsAreBoundedInNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newLinesRig(t)
-		const n = maxStreams + 100
+		f := r.f.(*Lines)
+		const most, n = 500, 600
+		f.streams.most = most
 		for i := range n {
 			r.pass("s", fmt.Sprint("t", i), nil, line(i, thrown))
 			time.Sleep(time.Microsecond)
 		}
 		synctest.Wait()
-		f := r.f.(*Lines)
-		if len(f.streams.byID) != maxStreams || len(f.streams.order) != maxStreams {
-			t.Errorf("there are %d and %d streams, want %d", len(f.streams.byID), len(f.streams.order), maxStreams)
+		if len(f.streams.byID) != most || len(f.streams.order) != most {
+			t.Errorf("there are %d and %d streams, want %d", len(f.streams.byID), len(f.streams.order), most)
 		}
 		want := []string{}
-		for i := range n - maxStreams {
+		for i := range n - most {
 			want = append(want, fmt.Sprintf("t%d 0 %s", i, line(i, thrown)))
 		}
 		r.expect("the oldest went on", r.emitted(), want...)
@@ -212,13 +213,13 @@ func TestStreamsAreBoundedInNumber(t *testing.T) {
 		}
 		// Streams that hold nothing are the first to go.
 		time.Sleep(3 * time.Second)
-		r.pass("s", "t500", nil, line(0, thrown))
-		for i := range maxStreams {
+		r.pass("s", "t300", nil, line(0, thrown))
+		for i := range most {
 			r.pass("s", fmt.Sprint("new", i), nil, line(0, "a"))
 		}
-		r.pass("s", "t500", nil, line(1, at1))
+		r.pass("s", "t300", nil, line(1, at1))
 		r.end()
-		if got := r.emitted(); !slices.Contains(got, "t500 0 "+joined(0, thrown, at1)) {
+		if got := r.emitted(); !slices.Contains(got, "t300 0 "+joined(0, thrown, at1)) {
 			t.Error("a stream with a held line was forgotten rather than one without")
 		}
 		if f.streams.size != 0 || len(f.streams.byID) != 0 {

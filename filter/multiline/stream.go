@@ -78,10 +78,10 @@ func (s *stream) settle() {
 const (
 	// streamCost is what a stream costs beside what it holds, roughly, in bytes.
 	streamCost = 1024
-	// maxStreams is how many streams there are. Those that hold nothing are
-	// forgotten first, which makes lines that would continue a record that was
-	// emitted stand alone.
-	maxStreams = 1000
+	// maxStreams is how many streams there are, for aggregators with a tag for
+	// each container of a cluster. Those that hold nothing are forgotten first,
+	// which makes lines that would continue a record that was emitted stand alone.
+	maxStreams = 10_000
 	// idleTime is how long a stream without events is kept.
 	idleTime = time.Minute
 )
@@ -92,6 +92,7 @@ type streams struct {
 	byID  map[string]*stream // by source and tag
 	order dueOrder
 	size  int   // of all
+	most  int   // how many there are at most
 	next  int64 // when Run looks at them next; ns since 1970
 	id    []byte
 }
@@ -172,7 +173,7 @@ func (ss *streams) expired(now int64) (s *stream, next time.Time) {
 func (ss *streams) surplus(total int) *stream {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if len(ss.order) == 0 || ss.size <= total && len(ss.order) <= maxStreams {
+	if len(ss.order) == 0 || ss.size <= total && len(ss.order) <= ss.most {
 		return nil
 	}
 	var oldest *stream
