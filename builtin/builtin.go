@@ -15,6 +15,7 @@ import (
 	"github.com/kagarilog/kagari/filter/nest"
 	filterparser "github.com/kagarilog/kagari/filter/parser"
 	"github.com/kagarilog/kagari/filter/record_modifier"
+	"github.com/kagarilog/kagari/filter/redact"
 	"github.com/kagarilog/kagari/filter/rewrite_tag"
 	filtersampling "github.com/kagarilog/kagari/filter/sampling"
 	filterstdout "github.com/kagarilog/kagari/filter/stdout"
@@ -103,6 +104,8 @@ func Registry() *plugin.Registry {
 		ecs.Def(),
 		log_to_metrics.Def(),
 		geoip2.Def(),
+		redact.Def(),
+		redact.Nightfall(),
 
 		content_modifier.Def(),
 		sql.Def(),
