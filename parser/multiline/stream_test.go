@@ -373,39 +373,6 @@ func TestEventsOfTheSameBatch(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocatedForALine(t *testing.T) {
-	parts := criLines()
-	for i := range parts {
-		if i%4 != 3 {
-			parts[i] = parts[i][:38] + "P" + parts[i][39:]
-		}
-	}
-	f := func(name string, lines []string) {
-		s := newSource(t, multiline.Options{BufferLimit: multiline.DefaultBufferLimit}, builtin(name)...)
-		s.Emitted = nil
-		raw := make([][]byte, len(lines))
-		for i := range lines {
-			raw[i] = []byte(lines[i])
-		}
-		feed := func() {
-			b := event.NewBatch("t")
-			for i, line := range raw {
-				s.Line(b, line, int64(i), now)
-			}
-			b.Free()
-		}
-		feed()
-		// A batch may get new memory.
-		if n := testing.AllocsPerRun(20, feed); n > float64(len(lines))/50 {
-			t.Errorf("%s: %v allocations for %d lines", name, n, len(lines))
-		}
-	}
-	f("cri", criLines())
-	f("cri", parts)
-	f("docker", dockerLines())
-	f("java", slices.Repeat(javaTrace, 50))
-}
-
 // FuzzLines checks that no text is lost: apart from line feeds, the records hold
 // what the lines do, in the same order.
 func FuzzLines(f *testing.F) {
