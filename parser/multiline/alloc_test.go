@@ -10,6 +10,7 @@ import (
 	"github.com/kagarilog/kagari/parser/multiline"
 )
 
+// The race detector makes pools forget, so allocations are counted without it.
 func TestNothingIsAllocatedForALine(t *testing.T) {
 	parts := criLines()
 	for i := range parts {
@@ -42,4 +43,3 @@ func TestNothingIsAllocatedForALine(t *testing.T) {
 	f("docker", dockerLines())
 	f("java", slices.Repeat(javaTrace, 50))
 }
-
