@@ -27,6 +27,14 @@ func (r *rig) conduct(ctx context.Context, t *Test) error {
 }
 
 func (r *rig) feed(ctx context.Context, f *Feed) error {
+	if f.Wait > 0 {
+		select {
+		case <-time.After(f.Wait):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	in := r.direct
 	if f.Input != "" {
 		var err error
@@ -37,7 +45,10 @@ func (r *rig) feed(ctx context.Context, f *Feed) error {
 	if f.Lines == nil && f.File == "" {
 		return in.feedEvents(ctx, f)
 	}
-	text := []byte(strings.Join(f.Lines, "\n") + "\n")
+	var text []byte
+	for _, line := range f.Lines {
+		text = append(append(text, line...), '\n')
+	}
 	if f.File != "" {
 		var err error
 		if text, err = os.ReadFile(f.File); err != nil {
@@ -107,8 +118,10 @@ func (in *input) feedLines(ctx context.Context, f *Feed, text []byte) error {
 	}
 	b := event.NewBatch(tag)
 	now := time.Now().UnixNano()
-	for i, line := range strings.Split(strings.TrimSuffix(string(text), "\n"), "\n") {
-		line = strings.TrimSuffix(line, "\r")
+	i := 0
+	for line := range strings.Lines(string(text)) {
+		i++
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		if in.parser != "" {
 			p, err := in.env.Parser(in.parser)
 			if err != nil {
@@ -122,7 +135,7 @@ func (in *input) feedLines(ctx context.Context, f *Feed, text []byte) error {
 		}
 		rec, rest, err := event.AppendJSON(nil, []byte(line))
 		if err != nil || event.Value(rec).Kind() != event.KindMap || strings.TrimSpace(string(rest)) != "" {
-			return fmt.Errorf("line %d is no JSON object, and the input %s has no parser; give records instead of lines", i+1, in.name)
+			return fmt.Errorf("line %d is no JSON object, and the input %s has no parser; give records instead of lines", i, in.name)
 		}
 		b.Add(now).SetRecord(rec)
 	}

@@ -37,9 +37,11 @@ type Test struct {
 	expectPos option.Pos // of the key expect; zero without one
 }
 
-// Feed is what one step of a test feeds into the pipeline. Input or Tag is set.
+// Feed is what one step of a test feeds into the pipeline. Input or Tag is set,
+// or else Wait.
 type Feed struct {
-	Input string // alias or name, such as tail.0
+	Wait  time.Duration // nothing is fed for this time
+	Input string        // alias or name, such as tail.0
 	Tag   string
 	Path  string // the file that a tail input takes the lines for
 	Lines []string
@@ -375,12 +377,17 @@ func (d *decoder) feed(n config.Node) Feed {
 				}
 			}
 		}},
+		entry{"wait", func(p config.NodePair) { f.Wait = d.duration(p) }},
 	)
 	if len(d.ps) > before {
 		return f
 	}
 	raw := f.Lines != nil || f.File != ""
 	switch {
+	case f.Wait > 0:
+		if len(n.Pairs) > 1 {
+			d.fail(n.Pos, "", "wait is a step of its own; nothing can be fed with it")
+		}
 	case f.Input == "" && f.Tag == "":
 		d.fail(n.Pos, "name an input of the configuration, such as input: tail.0, or a tag", "it is not said where the records enter")
 	case len(kinds) != 1:

@@ -21,6 +21,7 @@ type jsonResult struct {
 	Error    string        `json:"error,omitempty"`
 	Problems []string      `json:"problems,omitempty"`
 	Notes    []string      `json:"notes,omitempty"`
+	Hints    []string      `json:"hints,omitempty"`
 	Failures []jsonFailure `json:"failures,omitempty"`
 	Outputs  []jsonOutput  `json:"outputs,omitempty"`
 	Log      string        `json:"log,omitempty"`
@@ -87,7 +88,7 @@ func problemTexts(o Outcome) []string {
 }
 
 func jsonOf(path string, res *Result) jsonResult {
-	out := jsonResult{File: path, Line: res.Test.Pos.Line, Name: res.Test.Name, Status: "passed", Seconds: res.Duration.Seconds(), Notes: res.Notes, Log: res.Log}
+	out := jsonResult{File: path, Line: res.Test.Pos.Line, Name: res.Test.Name, Status: "passed", Seconds: res.Duration.Seconds(), Notes: res.Notes, Hints: res.Hints, Log: res.Log}
 	for _, p := range res.Problems {
 		out.Problems = append(out.Problems, p.Severity.String()+": "+p.Error())
 	}

@@ -147,6 +147,9 @@ func (r *Reporter) details(res *Result) {
 			}
 		}
 	}
+	for _, h := range res.Hints {
+		fmt.Fprintf(r.W, "    %s %s\n", r.paint(yellow, "hint:"), clean(h))
+	}
 	if res.Log != "" {
 		lines := strings.Split(res.Log, "\n")
 		for i, line := range lines {

@@ -135,9 +135,10 @@ type output struct {
 	plugin string
 	env    *plugin.Env
 
-	mu     sync.Mutex
-	chunks []captured
-	size   int
+	mu      sync.Mutex
+	chunks  []captured
+	size    int
+	metrics bool // some have come
 }
 
 // captured is the events of one chunk.
@@ -155,6 +156,9 @@ var _ plugin.Output = (*output)(nil)
 // Send keeps the events of c.
 func (o *output) Send(_ context.Context, c *event.Chunk) error {
 	if c.Signal != event.Logs {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.metrics = true
 		return nil
 	}
 	got := captured{created: c.ID.Created()}

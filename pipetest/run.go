@@ -33,8 +33,9 @@ type Result struct {
 	Failures []Failure
 	// Outputs are what arrived, in the order of the configuration.
 	Outputs []Arrived
-	// Notes are what one should know about the test.
-	Notes []string
+	// Notes are what one should know about the test, and Hints what may explain
+	// its result.
+	Notes, Hints []string
 	// Log is the warnings and errors of the router.
 	Log string
 
@@ -94,7 +95,7 @@ func (res *Result) run(ctx context.Context, reg *plugin.Registry) error {
 		return fmt.Errorf("make a directory for the test: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	direct := slices.ContainsFunc(t.Inputs, func(f Feed) bool { return f.Input == "" })
+	direct := slices.ContainsFunc(t.Inputs, func(f Feed) bool { return f.Input == "" && f.Wait == 0 })
 	r := &rig{stubs: t.Stubs}
 	r.prepare(cfg, dir, direct)
 	log := &lockedBuffer{}
@@ -115,13 +116,41 @@ func (res *Result) run(ctx context.Context, reg *plugin.Registry) error {
 	}
 	err = r.drive(ctx, t, e)
 	res.Log = log.String()
+	res.Hints = hints(e.Metrics())
 	for _, o := range r.outputs {
+		if o.metrics {
+			res.Hints = append(res.Hints, fmt.Sprintf("the output %s got metrics too, which are not compared", o.env.ID))
+		}
 		res.Outputs = append(res.Outputs, Arrived{ID: o.env.ID, Name: o.name, Events: o.events()})
 		if err == nil && o.flooded() {
 			err = fmt.Errorf("the output %s got more than %d MB", o.env.ID, maxCaptured>>20)
 		}
 	}
 	return err
+}
+
+// hints tells which records were dropped because they go nowhere.
+func hints(metrics []plugin.Metric) []string {
+	var out []string
+	for _, m := range metrics {
+		if m.Name != plugin.DropMetric || m.Value == 0 {
+			continue
+		}
+		name, reason := "", ""
+		for _, l := range m.Labels {
+			switch l.Name {
+			case "name":
+				name = l.Value
+			case "reason":
+				reason = strings.ReplaceAll(l.Value, "_", " ")
+			}
+		}
+		if strings.HasPrefix(name, directInput) {
+			name = "what entered by its tag"
+		}
+		out = append(out, fmt.Sprintf("%s of %s went nowhere: %s", count(int(m.Value)), name, reason))
+	}
+	return out
 }
 
 // drive runs the engine until everything is fed and has arrived.

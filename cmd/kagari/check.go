@@ -14,6 +14,7 @@ import (
 	"github.com/kagarilog/kagari/engine"
 	"github.com/kagarilog/kagari/internal/logging"
 	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/pipetest"
 )
 
 func (p *program) checkCommand() *cobra.Command {
@@ -126,7 +127,8 @@ func writeFindings(w io.Writer, ps option.Problems) error {
 }
 
 func (p *program) schemaCommand() *cobra.Command {
-	return &cobra.Command{
+	var tests bool
+	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON schema of the YAML configuration",
 		Long: `Print the JSON schema (draft 2020-12) of the YAML configuration, for editors:
@@ -135,10 +137,24 @@ func (p *program) schemaCommand() *cobra.Command {
 
 and in the first line of a configuration:
 
-  # yaml-language-server: $schema=kagari.schema.json`,
+  # yaml-language-server: $schema=kagari.schema.json
+
+With --tests it is the schema of the files of 'kagari test'.`,
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return p.printSchema() },
+		RunE: func(*cobra.Command, []string) error {
+			if !tests {
+				return p.printSchema()
+			}
+			b, err := pipetest.Schema()
+			if err != nil {
+				return p.failed(err)
+			}
+			_, err = p.out.Write(b)
+			return err
+		},
 	}
+	cmd.Flags().BoolVar(&tests, "tests", false, "print the schema of test files")
+	return cmd
 }
 
 func (p *program) printSchema() error {

@@ -32,6 +32,7 @@ func TestDocs(t *testing.T) {
 		code += "\n"
 		first, _, _ := strings.Cut(code, "\n")
 		name, isFile := strings.CutPrefix(first, "# ")
+		isFile = isFile && !strings.Contains(name, " ")
 		if text, ok := strings.CutPrefix(lang, "text "); ok {
 			name, isFile = text, true
 		}

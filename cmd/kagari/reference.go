@@ -14,6 +14,7 @@ import (
 	"github.com/kagarilog/kagari/builtin"
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/option"
+	"github.com/kagarilog/kagari/pipetest"
 	"github.com/kagarilog/kagari/plugin"
 )
 
@@ -42,7 +43,7 @@ func referencePages() (map[string][]byte, error) {
 	pages := map[string][]byte{}
 	var index bytes.Buffer
 	index.WriteString("# Reference\n\nEvery plugin and option, written from the program itself (`make generate`). `kagari help input tail` prints the same in a terminal.\n\n" +
-		"- [service](service.md): the options of the process\n- [common](common.md): the options that every input, filter and output has\n- [kagari.schema.json](kagari.schema.json): JSON schema of the YAML form\n")
+		"- [service](service.md): the options of the process\n- [common](common.md): the options that every input, filter and output has\n- [kagari.schema.json](kagari.schema.json): JSON schema of the YAML form; [kagari-test.schema.json](kagari-test.schema.json) that of [tests](../testing.md)\n")
 	for _, kind := range []plugin.Kind{plugin.KindInput, plugin.KindFilter, plugin.KindProcessor, plugin.KindOutput} {
 		first := true
 		for _, d := range builtin.Registry().All() {
@@ -80,6 +81,9 @@ func referencePages() (map[string][]byte, error) {
 		return nil, err
 	}
 	pages["kagari.schema.json"] = append(bytes.TrimSpace(schema), '\n')
+	if pages["kagari-test.schema.json"], err = pipetest.Schema(); err != nil {
+		return nil, err
+	}
 	return pages, nil
 }
 
