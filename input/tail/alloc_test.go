@@ -25,18 +25,27 @@ func (f *freeing) Emit(_ context.Context, b *event.Batch) error {
 
 // A line costs no allocation of its own; a turn, some 900 lines, costs a few.
 func TestLinesAllocateNothing(t *testing.T) {
-	for _, opts := range [][]string{
-		nil,
-		{"path_key", "p", "offset_key", "o"},
-		{"parser", "json"},
-		{"parser", "json", "path_key", "p", "offset_key", "o"},
-		{"unicode.encoding", "auto"},
-		{"generic.encoding", "win1252"},
+	for _, c := range []struct {
+		line string
+		opts []string
+	}{
+		{benchLine, nil},
+		{benchLine, []string{"path_key", "p", "offset_key", "o"}},
+		{benchLine, []string{"parser", "json"}},
+		{benchLine, []string{"parser", "json", "path_key", "p", "offset_key", "o"}},
+		{benchLine, []string{"unicode.encoding", "auto"}},
+		{benchLine, []string{"generic.encoding", "win1252"}},
+		{criLine, criMode},
+		{criLine, with(criMode, "path_key", "p", "offset_key", "o")},
+		{dockerLine, dockerMode},
+		{dockerLine, with(dockerMode, "docker_mode_parser", "docker")},
+		{firstLine, firstLineMode},
 	} {
+		opts := c.opts
 		r := &rig{T: t}
-		r.newEnv()
+		r.joinEnv()
 		path := filepath.Join(t.TempDir(), "a.log")
-		if err := os.WriteFile(path, bytes.Repeat([]byte(benchLine), 20_000), 0o644); err != nil {
+		if err := os.WriteFile(path, bytes.Repeat([]byte(c.line), 20_000), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		in := plugintest.NewInput(t, Def(), r.env, append([]string{"path", path, "read_from_head", "on"}, opts...)...).(*Input)

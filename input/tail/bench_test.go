@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -18,6 +19,14 @@ import (
 
 // benchLine is 293 bytes with its line feed.
 const benchLine = `{"time":"1705307445","level":"info","method":"GET","path":"/api/v1/orders/8812734","status":200,"bytes":5120,"duration_ms":12.75,"client":"10.42.17.203","user_agent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Gecko","request_id":"7f3c1a52-9f0e-4b6e-8f55-0d9f3c1b7a11","n":1234567890}` + "\n"
+
+// criLine is 293 bytes with its line feed, as benchLine, and dockerLine and
+// firstLine are of about that size.
+var (
+	criLine    = "2024-01-15T08:30:45.123456789Z stdout F " + benchLine[40:]
+	dockerLine = `{"log":"` + strings.Repeat("0123456789", 22) + `\n","stream":"stdout","time":"2024-01-15T08:30:45.123456789Z"}` + "\n"
+	firstLine  = "Jan 15 " + benchLine
+)
 
 // counting takes batches and ends the run after so many events.
 type counting struct {
@@ -38,9 +47,13 @@ func benchmark(b *testing.B, kv ...string) {
 	if len(benchLine) != 293 {
 		b.Fatalf("the line has %d bytes", len(benchLine))
 	}
+	benchmarkLine(b, benchLine, kv...)
+}
+
+func benchmarkLine(b *testing.B, line string, kv ...string) {
 	const lines = 200_000
 	path := filepath.Join(b.TempDir(), "a.log")
-	if err := os.WriteFile(path, bytes.Repeat([]byte(benchLine), lines), 0o644); err != nil {
+	if err := os.WriteFile(path, bytes.Repeat([]byte(line), lines), 0o644); err != nil {
 		b.Fatal(err)
 	}
 	cfg := Def().Config().(*Config)
@@ -70,4 +83,7 @@ func benchmark(b *testing.B, kv ...string) {
 func BenchmarkRaw(b *testing.B)      { benchmark(b) }
 func BenchmarkKeys(b *testing.B)     { benchmark(b, "path_key", "file", "offset_key", "at") }
 func BenchmarkJSON(b *testing.B)     { benchmark(b, "parser", "json") }
+func BenchmarkCRI(b *testing.B)      { benchmarkLine(b, criLine, criMode...) }
+func BenchmarkCRIKeys(b *testing.B)  { benchmarkLine(b, criLine, with(criMode, "path_key", "file")...) }
+func BenchmarkDocker(b *testing.B)   { benchmarkLine(b, dockerLine, dockerMode...) }
 func BenchmarkJSONKeys(b *testing.B) { benchmark(b, "parser", "json", "path_key", "file") }

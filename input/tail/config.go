@@ -119,7 +119,7 @@ func (c *Config) Fields() []option.Field {
 		option.Bool(&c.DBCompareFilename, "db.compare_filename", false, "Use an offset only if the name of the file is the same as well as the inode."),
 
 		option.Bool(&c.Multiline, "multiline", false, "Join lines to messages that begin with a line that parser_firstline matches."),
-		option.Seconds(&c.MultilineFlush, "multiline_flush", "4", "Time after which a joined message is complete even without a following one."),
+		option.Seconds(&c.MultilineFlush, "multiline_flush", "4", "Time after which a joined message is complete even without a following one; at least one second."),
 		option.String(&c.ParserFirstline, "parser_firstline", "", "Parser that matches the first line of a message."),
 		option.Prefixed("parser_", "Further parsers for joined messages: `parser_1`, `parser_2` and so on.", func(_, value string) error {
 			c.ParserN = append(c.ParserN, value)
@@ -127,7 +127,7 @@ func (c *Config) Fields() []option.Field {
 		}),
 		option.Strings(&c.MultilineParser, "multiline.parser", "", "Multiline parsers, in the order in which they are tried.").WithRepeat(),
 		option.Bool(&c.DockerMode, "docker_mode", false, "Join the parts of lines that Docker has split."),
-		option.Int(&c.DockerModeFlush, "docker_mode_flush", 4, "Time after which a joined line is complete.").WithUnit("seconds"),
+		option.Int(&c.DockerModeFlush, "docker_mode_flush", 4, "Time without a further part after which a joined line is complete.").WithUnit("seconds"),
 		option.String(&c.DockerModeParser, "docker_mode_parser", "", "Parser that matches the first line of a message, for docker_mode."),
 	}
 }
@@ -167,12 +167,11 @@ func (c *Config) validate() error {
 	if c.UnicodeEncoding != "" && c.GenericEncoding != "" {
 		bad("options \"unicode.encoding\" and \"generic.encoding\" exclude each other")
 	}
-	for name, used := range map[string]bool{
-		"multiline.parser": len(c.MultilineParser) > 0, "multiline": c.Multiline, "docker_mode": c.DockerMode,
-	} {
-		if used {
-			bad("option %q: lines cannot be joined", name)
-		}
+	if c.Multiline && c.ParserFirstline == "" {
+		bad("option \"multiline\" needs parser_firstline")
+	}
+	if c.Multiline && c.DockerMode {
+		bad("options \"multiline\" and \"docker_mode\" exclude each other")
 	}
 	return errors.Join(errs...)
 }

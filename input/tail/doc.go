@@ -20,6 +20,9 @@
 // a ledger of the batches that are not acknowledged yet; the offset in the
 // database is the end of the last line of which everything before is.
 //
+// Lines may be put together to records by a joiner that each file has. What it
+// holds is read but not emitted: the mark that may be stored stays in front of it.
+//
 // Files are told apart by device and inode. As inodes are used again, and as
 // files are truncated and written anew, the bytes in front of the offset are
 // compared whenever reading goes on.

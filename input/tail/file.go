@@ -27,6 +27,7 @@ type file struct {
 	pos    atomic.Int64 // how far the file was looked at: offset+partial
 	failed atomic.Bool  // given up
 	finish atomic.Bool  // no more will come: emit an unfinished last line
+	holds  atomic.Bool  // lines were read that are not emitted, as they are to be joined
 
 	// The reader's.
 	f        *os.File
@@ -39,6 +40,7 @@ type file struct {
 	unread   bool // was not read to its end yet
 	unicode  unicodeKind
 	gzip     *gzipState // nil for a file that is not compressed
+	join     joiner     // nil if lines are not joined
 	dropped  int64      // bytes read since the cache was told to drop them
 
 	// The keeper's.

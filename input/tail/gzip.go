@@ -41,6 +41,14 @@ func isGzip(path string) bool {
 // reset makes the member at offset the next one.
 func (g *gzipState) reset(offset int64) { *g = gzipState{member: offset} }
 
+// mark returns the place between two members at which the state stands, or nil.
+func (g *gzipState) mark(f *file) *mark {
+	if g.reader != nil || g.used > 0 || len(g.carry) > 0 {
+		return nil
+	}
+	return &mark{g.member, f.before}
+}
+
 // wait lets go of the decompressor; the current member is read again from its
 // start when the file has become larger than size.
 func (g *gzipState) wait(size int64) { g.src, g.reader, g.looked = nil, nil, size }
@@ -77,13 +85,16 @@ func (in *Input) turnGzip(ctx context.Context, out plugin.Emitter, f *file) (mor
 	size := st.Size()
 	switch {
 	case size < max(g.looked, g.member):
-		in.truncated(f, "it is shorter than before")
+		err = in.truncated(ctx, out, f, "it is shorter than before")
 	case size == g.looked && !g.rest:
 		return false, nil
 	case g.reader == nil && g.member > 0:
-		if m, err := f.window(g.member); err == nil && !bytes.Equal(m.bytes(), f.before.bytes()) {
-			in.truncated(f, "its content has changed")
+		if m, unread := f.window(g.member); unread == nil && !bytes.Equal(m.bytes(), f.before.bytes()) {
+			err = in.truncated(ctx, out, f, "its content has changed")
 		}
+	}
+	if err != nil {
+		return false, err
 	}
 
 	b := event.NewBatch(f.tag)
@@ -91,8 +102,7 @@ func (in *Input) turnGzip(ctx context.Context, out plugin.Emitter, f *file) (mor
 	if errors.Is(broken, gzip.ErrHeader) && g.member > 0 && !g.began {
 		// Fluent Bit stores offsets that are within a member.
 		b.Free()
-		in.truncated(f, "no part of the compressed file starts at the stored offset")
-		return true, nil
+		return true, in.truncated(ctx, out, f, "no part of the compressed file starts at the stored offset")
 	}
 	if boundary {
 		f.before, _ = f.window(g.member)
@@ -104,10 +114,11 @@ func (in *Input) turnGzip(ctx context.Context, out plugin.Emitter, f *file) (mor
 	if boundary && len(carry) == 0 {
 		safe = &mark{g.member, f.before}
 	}
-	if err := in.hand(ctx, out, f, b, safe); err != nil {
+	if err := in.hand(ctx, out, f, b, in.resumable(f, safe, nil, 0)); err != nil {
 		last := f.ledger.end()
 		g.reset(last.offset)
 		f.before, f.skipping = last.before, false
+		in.rewind(f)
 		return false, err
 	}
 	g.at += int64(c.used)

@@ -112,6 +112,9 @@ func (in *Input) tooLong(b *event.Batch, f *file, line []byte, at, ns int64) err
 	switch {
 	case in.cfg.TruncateLongLines:
 		in.truncatedLines.Add(1)
+		if in.joining.core == nil && f.join != nil {
+			f.join.flush(b, at, ns, true)
+		}
 		in.setRaw(b, b.Add(ns), f, in.text(b, f, in.truncate(line, f), at), at)
 	case in.cfg.SkipLongLines:
 		in.log.Warn("lines that are too long are dropped", "file", f.path, "buffer_max_size", in.cfg.BufferMaxSize)

@@ -11,7 +11,8 @@ import (
 // and the same fields come behind those of a parser. All but the offset and
 // the line is encoded once per file.
 
-// encode sets what every record of f has in common.
+// encode sets what every record of f has in common, and how its lines are
+// joined.
 func (in *Input) encode(f *file) {
 	if in.pathKey != nil {
 		f.fields = append(f.fields, in.pathKey...)
@@ -22,6 +23,7 @@ func (in *Input) encode(f *file) {
 	if in.offset == nil {
 		f.raw = append(f.raw, in.lineKey...)
 	}
+	f.join = in.newJoiner(f)
 }
 
 // text returns a line as UTF-8, as far as an encoding was given. at is where
@@ -44,6 +46,16 @@ func (in *Input) record(b *event.Batch, f *file, line []byte, at, ns int64) {
 	if n := len(line); n >= 2 && line[n-1] == '\r' {
 		text = line[:n-1]
 	}
+	if f.join != nil {
+		f.join.line(b, text, at, ns)
+		return
+	}
+	in.parsed(b, f, text, line, at, ns)
+}
+
+// parsed adds the record that the parser makes of text. line is that with its
+// carriage return.
+func (in *Input) parsed(b *event.Batch, f *file, text, line []byte, at, ns int64) {
 	if in.parser == nil {
 		in.setRaw(b, b.Add(ns), f, text, at)
 		return

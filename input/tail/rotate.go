@@ -25,7 +25,7 @@ func (k *keeper) look(f *file, now time.Time) {
 		f.removed = true
 		k.lookName(f, now)
 	}
-	if k.cfg.IgnoreActiveOlder && f.left.IsZero() && k.tooOld(st, now) && k.finished(f) {
+	if k.cfg.IgnoreActiveOlder && f.left.IsZero() && k.tooOld(st, now) && k.finished(f) && !f.holds.Load() {
 		k.log.Debug("file is closed as it is older than ignore_older", "file", f.name)
 		k.remember(f.name, f.id, f.ledger.end().offset, false, f.f)
 		k.drop(f, false)

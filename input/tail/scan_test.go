@@ -59,9 +59,12 @@ func TestOptions(t *testing.T) {
 	f(`option "generic.encoding": "latin1" is not one of ShiftJIS, GB18030, GBK, UHC, Big5, Win866, Win874, Win1250, Win1251, Win1252, Win1253, Win1254, Win1255, Win1256`,
 		"path", "x", "generic.encoding", "latin1")
 	f(`options "unicode.encoding" and "generic.encoding" exclude each other`, "path", "x", "unicode.encoding", "auto", "generic.encoding", "sjis")
-	f(`option "multiline.parser": lines cannot be joined`, "path", "x", "multiline.parser", "cri")
-	f(`option "docker_mode": lines cannot be joined`, "path", "x", "docker_mode", "on")
-	f(`option "multiline": lines cannot be joined`, "path", "x", "multiline", "on", "parser_firstline", "p")
+	f("", "path", "x", "multiline.parser", "cri, docker", "multiline.parser", "java")
+	f(`option "multiline.parser": multiline parser "none" is not defined`, "path", "x", "multiline.parser", "cri,none")
+	f("", "path", "x", "docker_mode", "on", "docker_mode_parser", "p") // which is logged only
+	f(`option "parser_firstline": parser "p" is not defined`, "path", "x", "multiline", "on", "parser_firstline", "p")
+	f(`option "multiline" needs parser_firstline`, "path", "x", "multiline", "on")
+	f("option \"multiline\" needs parser_firstline\noptions \"multiline\" and \"docker_mode\" exclude each other", "path", "x", "multiline", "on", "docker_mode", "on")
 }
 
 func TestStartPosition(t *testing.T) {

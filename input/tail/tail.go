@@ -17,11 +17,12 @@ import (
 
 // Input follows files. Make it with Config.New.
 type Input struct {
-	cfg    Config
-	log    *slog.Logger
-	tag    tagger
-	parser plugin.Parser     // nil for none
-	enc    encoding.Encoding // generic.encoding, nil for none
+	cfg     Config
+	log     *slog.Logger
+	tag     tagger
+	parser  plugin.Parser     // nil for none
+	enc     encoding.Encoding // generic.encoding, nil for none
+	joining joining
 
 	// What records are made of, see record.go.
 	lineKey  []byte
@@ -36,6 +37,8 @@ type Input struct {
 	unread atomic.Int64
 	// seen is set once there was a file.
 	seen atomic.Bool
+
+	holders holders // the reader's
 
 	keeper  *keeper
 	started sync.Once
@@ -72,6 +75,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		longest:  int(max(c.BufferMaxSize-2, 0)),
 		readSize: defaultReadSize,
 		queue:    newQueue(),
+		holders:  newHolders(),
 		stats:    env.Stats,
 	}
 	in.tag = newTagger(c, env)
@@ -82,6 +86,14 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 			env.Log.Error("lines are not parsed", "error", err)
 		}
 		in.parser = p
+	}
+	var err error
+	if in.joining, err = newJoining(c, env); err != nil {
+		return nil, err
+	}
+	if in.parser != nil && (in.joining.core != nil || in.joining.firstLine != nil) {
+		env.Log.Warn("option \"parser\" is without effect where lines are joined by multiline or multiline.parser")
+		in.parser = nil
 	}
 	if c.GenericEncoding != "" {
 		in.enc = genericEncoding(c.GenericEncoding)
@@ -105,6 +117,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	in.rotated = counter("fluentbit_input_files_rotated_total", "Total number of rotated files")
 	in.truncatedLines = counter("fluentbit_input_long_line_truncated_total", "Total number of truncated occurences for long lines")
 	in.skippedLines = counter("fluentbit_input_long_line_skipped_total", "Total number of skipped occurences for long lines")
+	in.joining.truncated = counter("fluentbit_input_multiline_truncated_total", "Total number of truncated occurences for multilines")
 	in.keeper = newKeeper(in)
 	return in, nil
 }
@@ -128,6 +141,9 @@ func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
 		in.keeper.run(ctx)
 	}()
 	err := in.read(ctx, out)
+	if err == nil {
+		in.letAllGoAtEnd(ctx, out)
+	}
 	cancel()
 	<-ended
 	return err
@@ -139,15 +155,25 @@ func (in *Input) Close() error { return in.keeper.close() }
 
 // read gives the files in the queue their turns.
 func (in *Input) read(ctx context.Context, out plugin.Emitter) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
 	for ctx.Err() == nil {
+		if err := in.expire(ctx, out); err != nil {
+			return err
+		}
 		f := in.queue.next()
 		if f == nil {
 			if in.cfg.ExitOnEOF && in.seen.Load() && in.unread.Load() == 0 {
+				if err := in.letAllGo(ctx, out); err != nil {
+					return err
+				}
 				return plugin.ErrStop
 			}
+			timer.Reset(in.holders.wait())
 			select {
 			case <-ctx.Done():
 			case <-in.queue.wake:
+			case <-timer.C:
 			}
 			continue
 		}
@@ -175,12 +201,21 @@ func (in *Input) give(ctx context.Context, out plugin.Emitter, f *file) (more bo
 	more, err = in.turn(ctx, out, f)
 	if !more && err == nil {
 		in.atEnd(f)
+		if f.finish.Load() || f.failed.Load() {
+			err = in.letGo(ctx, out, f, true)
+		}
 	}
+	return more, in.given(ctx, f, more, err)
+}
+
+// given ends the turn of a file.
+func (in *Input) given(ctx context.Context, f *file, more bool, err error) error {
+	in.holders.note(f)
 	in.queue.done(f, more && err == nil)
 	if ctx.Err() != nil {
-		err = nil
+		return nil
 	}
-	return more, err
+	return err
 }
 
 // atEnd notes that a file was read to its end, or given up.

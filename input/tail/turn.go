@@ -30,7 +30,9 @@ func (in *Input) turn(ctx context.Context, out plugin.Emitter, f *file) (more bo
 	size, mtime := st.Size(), st.ModTime()
 	switch start := f.offset + f.partial; {
 	case size < start:
-		in.truncated(f, "it is shorter than before")
+		if err := in.truncated(ctx, out, f, "it is shorter than before"); err != nil {
+			return false, err
+		}
 	case size == start && mtime.Equal(f.mtime) && !(f.finish.Load() && f.partial > 0):
 		return false, nil
 	case size > start && f.partial >= probeFrom && !f.finish.Load():
@@ -49,7 +51,7 @@ func (in *Input) turn(ctx context.Context, out plugin.Emitter, f *file) (more bo
 	data, ok := in.piece(b, f, size)
 	if !ok {
 		b.Free()
-		return true, nil
+		return true, in.truncated(ctx, out, f, "its content has changed")
 	}
 	if data == nil {
 		b.Free()
@@ -68,10 +70,12 @@ func (in *Input) emit(ctx context.Context, out plugin.Emitter, f *file, b *event
 	if c.safe >= 0 {
 		safe = &mark{f.offset + int64(c.safe), markerOf(data[:head+c.safe])}
 	}
+	safe = in.resumable(f, safe, data, f.offset-int64(head))
 	// Data belongs to b, which is given away now.
 	before, left := markerOf(data[:head+c.used]), len(data)-head-c.used
 	if err := in.hand(ctx, out, f, b, safe); err != nil {
 		f.skipping = skipping
+		in.rewind(f)
 		return false, err
 	}
 	f.offset += int64(c.used)
@@ -113,7 +117,7 @@ func (in *Input) hand(ctx context.Context, out plugin.Emitter, f *file, b *event
 // piece reads from the offset of f on into the arena of b, where the lines stay
 // as long as their events: so much that a line ends in it, or that it is too
 // long. The result starts with f.before. It is nil after an error; ok is false
-// if the file was found to be another one, which is then to be read anew.
+// if the content of the file was found to be another one.
 func (in *Input) piece(b *event.Batch, f *file, size int64) (data []byte, ok bool) {
 	head := int64(f.before.n)
 	for want := in.readSize; ; want *= 2 {
@@ -127,7 +131,6 @@ func (in *Input) piece(b *event.Batch, f *file, size int64) (data []byte, ok boo
 		}
 		buf = buf[:got]
 		if int64(got) < head || !bytes.Equal(buf[:head], f.before.bytes()) {
-			in.truncated(f, "its content has changed")
 			return nil, false
 		}
 		text := buf[head:]
@@ -142,13 +145,18 @@ func (in *Input) piece(b *event.Batch, f *file, size int64) (data []byte, ok boo
 	}
 }
 
-// truncated starts a file anew whose content is not what it was.
-func (in *Input) truncated(f *file, why string) {
+// truncated starts a file anew whose content is not what it was. What is held of
+// the old content cannot be read again and is emitted before.
+func (in *Input) truncated(ctx context.Context, out plugin.Emitter, f *file, why string) error {
+	if err := in.letGo(ctx, out, f, true); err != nil {
+		return err
+	}
 	in.log.Info("file is read from its head again", "file", f.path, "offset", f.offset, "because", why)
 	f.restart()
 	if in.cfg.UnicodeEncoding != "" {
 		f.unicode = unicodeEncoding(in.cfg.UnicodeEncoding)
 	}
+	return nil
 }
 
 const (

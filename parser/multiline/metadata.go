@@ -12,6 +12,10 @@ const truncatedKey = "multiline_truncated"
 // truncatedMeta is the metadata of a record that was cut and had none.
 var truncatedMeta = event.Value(appendTruncated(event.AppendMapHeader(nil, 1)))
 
+// Truncated returns the metadata of a record that was cut and has no other, for
+// what joins lines without a [Stream]. It is not to be changed.
+func Truncated() event.Value { return truncatedMeta }
+
 func appendTruncated(dst []byte) []byte {
 	return event.AppendBool(event.AppendString(dst, truncatedKey), true)
 }
