@@ -118,7 +118,7 @@ func (b *builder) streamSource(task *stream.Task, name string, exec option.Value
 			b.streamProblem(option.Warning, name, exec, task.At("storage.type filesystem has no effect without storage.path in the service section", ""))
 		}
 	}
-	if from := task.Source(); task.Kind() == stream.CreateStream && !from.Stream && wildcard(from.Name, s.defaultTag) {
+	if from := task.Source(); task.Kind() == stream.CreateStream && !from.Stream && MatchTag(from.Name, s.defaultTag) {
 		b.streamProblem(option.Warning, name, exec, &stream.Error{Query: task.Query(), Offset: from.Offset,
 			Msg: fmt.Sprintf("TAG:'%s' fits the tag %q of the task's own results; the task does not get them", from.Name, s.defaultTag)})
 	}

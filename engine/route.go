@@ -36,12 +36,12 @@ func (p pattern) matches(tag string) bool {
 			return true
 		}
 	}
-	return p.match != "" && wildcard(p.match, tag)
+	return p.match != "" && MatchTag(p.match, tag)
 }
 
-// wildcard matches a tag against a pattern in which a star stands for any
+// MatchTag matches a tag against a pattern in which a star stands for any
 // text, also none. It needs no more than len(p)*len(tag) steps.
-func wildcard(p, tag string) bool {
+func MatchTag(p, tag string) bool {
 	first, rest, star := strings.Cut(p, "*")
 	if !star {
 		return p == tag

@@ -37,8 +37,8 @@ func TestPattern(t *testing.T) {
 func FuzzWildcard(f *testing.F) {
 	f.Add("a*b*c", "aXbYc")
 	f.Fuzz(func(t *testing.T, p, tag string) {
-		if wildcard(p, tag) && !slow(p, tag) || !wildcard(p, tag) && slow(p, tag) {
-			t.Errorf("wildcard(%q, %q) differs from the plain definition", p, tag)
+		if MatchTag(p, tag) && !slow(p, tag) || !MatchTag(p, tag) && slow(p, tag) {
+			t.Errorf("MatchTag(%q, %q) differs from the plain definition", p, tag)
 		}
 	})
 }

@@ -28,7 +28,7 @@ type streamTask struct {
 // takes tells whether the task is for events of a source and a tag.
 func (st *streamTask) takes(s *source, tag string) bool {
 	if from := st.task.Source(); !from.Stream {
-		return wildcard(from.Name, tag)
+		return MatchTag(from.Name, tag)
 	}
 	return st.from == s
 }

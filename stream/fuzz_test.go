@@ -34,7 +34,7 @@ func FuzzStatement(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql, record string, exact bool) {
 		set := NewSet()
-		task, warnings, err := set.Compile("x", sql, Options{Exact: exact, Loose: exact, StateLimit: 4096})
+		task, warnings, err := set.Compile("x", sql, Options{Exact: exact, Loose: exact, Whole: exact, StateLimit: 4096})
 		for _, w := range warnings {
 			if w.Offset > len(sql) {
 				t.Fatalf("a warning is at %d of %d", w.Offset, len(sql))

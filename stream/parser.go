@@ -19,6 +19,9 @@ type Options struct {
 	Exact bool
 	// Loose allows a statement without FROM and without the semicolon.
 	Loose bool
+	// Whole leaves aggregates without a window to Report, instead of reporting them
+	// after each batch.
+	Whole bool
 	// KeepText stops aggregates and GROUP BY from taking texts that look like
 	// numbers for numbers (sp.convert_from_str_to_num off).
 	KeepText bool

@@ -126,7 +126,7 @@ func TestGrouping(t *testing.T) {
 			t.Errorf("%s\n gives\n%s\nwant\n%s", sql, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
-	exact := Options{Exact: true, Loose: true}
+	exact := Options{Exact: true, Loose: true, Whole: true}
 	f("SELECT k, SUM(o['n']) AS s, AVG(v) FROM TAG:'t' GROUP BY k;", Options{},
 		`{"k":"a","s":3.5,"AVG(v)":2.25}`, `{"k":"b","s":0,"AVG(v)":2.0}`, `{"k":1,"s":0,"AVG(v)":0.0}`)
 	f("SELECT k, COUNT(*) AS n FROM TAG:'t' GROUP BY k HAVING COUNT(*) > 1;", Options{}, `{"k":"a","n":2}`)

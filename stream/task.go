@@ -124,6 +124,18 @@ func (t *Task) Source() Source { return t.st.source }
 // Window says when Report and Hop must be called; its Size is 0 if never.
 func (t *Task) Window() Window { return t.st.window }
 
+// Columns are the keys of the results, in order; nil if there is a *.
+func (t *Task) Columns() []string {
+	var names []string
+	for _, c := range t.st.columns {
+		if c.star {
+			return nil
+		}
+		names = append(names, c.name)
+	}
+	return names
+}
+
 // Aggregates tells whether the results are aggregates, whose events are made by
 // the task and have no metadata.
 func (t *Task) Aggregates() bool { return len(t.plan.aggregates) > 0 }
@@ -177,7 +189,7 @@ func (t *Task) Process(in *event.Batch, now time.Time, out *event.Batch) {
 				t.gather(r)
 			}
 		}
-		if t.st.window.Size == 0 && !t.opts.Exact {
+		if t.st.window.Size == 0 && !t.opts.Whole {
 			t.report(&t.table, r, out)
 			t.table.reset()
 			t.fresh = false

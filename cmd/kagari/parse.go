@@ -370,6 +370,8 @@ type lineReader struct {
 	files []string
 	in    io.Reader
 	r     *bufio.Reader
+	name  string // of the file at hand, - for the standard input
+	done  bool   // set to stop behind the line at hand
 }
 
 // maxLine is the longest line that is read as one.
@@ -387,7 +389,7 @@ func (l *lineReader) each(f func(n int, line []byte)) error {
 	}
 	n := 0
 	for _, name := range files {
-		if err := l.file(name, &n, f); err != nil {
+		if err := l.file(name, &n, f); err != nil || l.done {
 			return err
 		}
 	}
@@ -396,6 +398,7 @@ func (l *lineReader) each(f func(n int, line []byte)) error {
 
 func (l *lineReader) file(name string, n *int, f func(n int, line []byte)) error {
 	in := l.in
+	l.name = name
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
@@ -413,7 +416,7 @@ func (l *lineReader) file(name string, n *int, f func(n int, line []byte)) error
 			f(*n, line)
 		}
 		switch {
-		case errors.Is(err, io.EOF):
+		case l.done || errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, bufio.ErrBufferFull):
 			return fmt.Errorf("read lines: line %d is longer than %d bytes", *n, maxLine)
