@@ -275,3 +275,24 @@ func TestNothingIsAllocated(t *testing.T) {
 		t.Errorf("%v allocations per event, expected none", n)
 	}
 }
+
+func TestSeveralGoroutinesAskOnce(t *testing.T) {
+	fake := newFake(t)
+	filter := fake.filter(plugintest.Env(t), "add", "n $ECSContainerName")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			tag := []string{"79c796ed2a7f", "aaaaaaaaaaaa", "cccccccccccc"}[i%3]
+			for range 20 {
+				if got, want := pass(t, filter, tag, `{}`), []string{`{"n":"nginx"}`, `{"n":"side"}`, `{"n":""}`}[i%3]; got != want {
+					t.Errorf("the record of %s is %s, expected %s", tag, got, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	// The cluster, one task, and twice the one that is not known.
+	if got := fake.questions(); len(got) != 4 {
+		t.Errorf("the agent was asked %q", got)
+	}
+}

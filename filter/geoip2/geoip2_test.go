@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/maxmind/mmdbwriter"
@@ -208,4 +209,20 @@ func BenchmarkFilter(b *testing.B) {
 	filter := plugintest.NewFilter(b, Def(), plugintest.Env(b), "database", databaseFile(b), "lookup_key", "ip",
 		"record", "a ip %{city.names.en}", "record", "b ip %{country.iso_code}")
 	plugintest.BenchmarkFilter(b, filter, `{"ip":"81.2.69.160","b":2}`)
+}
+
+func TestSeveralGoroutines(t *testing.T) {
+	filter := plugintest.NewFilter(t, Def(), plugintest.Env(t), "database", databaseFile(t), "lookup_key", "ip", "record", "a ip %{country.iso_code}")
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for j := range 100 {
+				record := fmt.Sprintf(`{"ip":"81.2.69.%d"}`, (i+j)%256)
+				if got := plugintest.Filtered(t, filter, "t", plugintest.Event{Record: record})[0].Record; !strings.HasSuffix(got, `,"a":"GR"}`) {
+					t.Errorf("the record is %s", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

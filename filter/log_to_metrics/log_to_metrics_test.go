@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -344,4 +345,25 @@ func FuzzNumber(f *testing.F) {
 			t.Errorf("%q is %v, %t", s, n, ok)
 		}
 	})
+}
+
+func TestSeveralGoroutinesNeverGoBack(t *testing.T) {
+	var em plugintest.Emitter
+	filter := newFilter(t, plugintest.Env(t), &em)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				plugintest.Filtered(t, filter, "in", plugintest.Event{Record: `{}`}, plugintest.Event{Record: `{}`})
+			}
+		})
+	}
+	wg.Wait()
+	var want strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&want, "counter_n = %d\n", i+1)
+	}
+	if got := text(t, em.Payloads()...); got != want.String() {
+		t.Errorf("the metrics are\n%s", got)
+	}
 }

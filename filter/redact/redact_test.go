@@ -2,6 +2,7 @@ package redact
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/kagarilog/kagari/event"
@@ -215,4 +216,24 @@ func FuzzRecord(f *testing.F) {
 			t.Errorf("the record is %s", plugintest.JSON(out))
 		}
 	})
+}
+
+func TestSeveralGoroutines(t *testing.T) {
+	env := plugintest.Env(t)
+	filter := plugintest.NewFilter(t, Def(), env, "action", "hash", "hash_key", "k", "rule", "id ID[0-9]+")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 50 {
+				got := plugintest.Filtered(t, filter, "t", plugintest.Event{Record: `{"log":"jane@example.com ID5","x":[1]}`})
+				if !strings.HasPrefix(got[0].Record, `{"log":"email:77cff80182a460c0 id:`) {
+					t.Errorf("the record is %s", got[0].Record)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := plugintest.Counters(env)["kagari_redact_findings_total{detector=email}"]; n != 200 {
+		t.Errorf("%d addresses were counted", n)
+	}
 }

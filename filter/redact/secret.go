@@ -33,8 +33,14 @@ func (ps patterns) secretOf(text []byte, i int) (start, end int, ok bool) {
 		}
 	}
 	start, end = valueAfter(text, i+1)
-	if isScheme(text[start:end]) && end < len(text) && text[end] == ' ' {
-		// Authorization: Basic dXNlcjpwYXNz
+	switch word := text[start:end]; {
+	case start > 0 && (text[start-1] == '"' || text[start-1] == '\''):
+		// Quotes say where it ends.
+	case text[i] == ':' && hasSuffixFold(name, "cookie"): // Cookie: a=b; c=d
+		end = lineEnd(text, start, "\r\n\\\"")
+	case hasPrefixFold(word, "digest"), hasPrefixFold(word, "aws4-"): // Digest username="a", response="b"
+		end = lineEnd(text, start, "\r\n\\")
+	case isScheme(word) && end < len(text) && text[end] == ' ': // Basic dXNlcjpwYXNz
 		start, end = valueAfter(text, end)
 	}
 	return start, end, end > start && string(text[start:end]) != "null"
@@ -85,21 +91,38 @@ func endsValue(c byte) bool {
 // 11.1).
 func isScheme(s []byte) bool {
 	for _, scheme := range [...]string{"basic", "bearer", "digest", "token", "negotiate", "apikey"} {
-		if len(s) == len(scheme) && equalFold(s, scheme) {
+		if len(s) == len(scheme) && hasPrefixFold(s, scheme) {
 			return true
 		}
 	}
 	return false
 }
 
-// equalFold compares s with low, which has no capital letters and is as long.
-func equalFold(s []byte, low string) bool {
-	for i := range s {
+// hasPrefixFold tells whether s begins with low, which has no capital letters.
+func hasPrefixFold(s []byte, low string) bool {
+	if len(s) < len(low) {
+		return false
+	}
+	for i := range len(low) {
 		if lower(s[i]) != low[i] {
 			return false
 		}
 	}
 	return true
+}
+
+// hasSuffixFold tells whether s ends with low, which has no capital letters.
+func hasSuffixFold(s []byte, low string) bool {
+	return len(s) >= len(low) && hasPrefixFold(s[len(s)-len(low):], low)
+}
+
+// lineEnd returns where the line at text[i] ends, or before it the first of the
+// characters in stop.
+func lineEnd(text []byte, i int, stop string) int {
+	if n := bytes.IndexAny(text[i:], stop); n >= 0 {
+		return i + n
+	}
+	return len(text)
 }
 
 // longestAuthority is how much of a URL is looked at for a password, in bytes.
