@@ -18,6 +18,7 @@ type hold struct {
 	limit int           // bytes of text in a message; 0 is none
 	total int           // bytes of all messages together
 	grace time.Duration // for what is held when the process ends
+	start time.Time     // what now counts from
 
 	log        *slog.Logger
 	stats      *plugin.Stats
@@ -45,6 +46,7 @@ func newHold(env *plugin.Env, c *Config) *hold {
 		limit: int(env.Service.MultilineBufferLimit),
 		total: int(c.EmitterMemBufLimit),
 		grace: env.Service.Grace,
+		start: time.Now(),
 		log:   env.Log,
 		stats: env.Stats,
 		wake:  make(chan struct{}, 1),
@@ -67,6 +69,12 @@ func newHold(env *plugin.Env, c *Config) *hold {
 // defaultTotal is how much is held where emitter_mem_buf_limit is 0, in bytes.
 const defaultTotal = 64 << 20
 
+// now is the time in nanoseconds since 1970, by a clock that nobody sets.
+func (h *hold) now() int64 { return h.start.UnixNano() + int64(time.Since(h.start)) }
+
+// at is a time of that clock.
+func (h *hold) at(ns int64) time.Time { return h.start.Add(time.Duration(ns - h.start.UnixNano())) }
+
 // started tells run that something is held.
 func (h *hold) started() {
 	select {
@@ -78,7 +86,7 @@ func (h *hold) started() {
 // run calls flush whenever something may be due, until ctx ends, and then end.
 // flush returns when it wants to be called next, or zero if it waits for started.
 // The context that they emit with outlives ctx by the grace period.
-func (h *hold) run(ctx context.Context, flush func(context.Context, time.Time) (next time.Time, err error), end func(context.Context) error) error {
+func (h *hold) run(ctx context.Context, flush func(context.Context) (next time.Time, err error), end func(context.Context) error) error {
 	emitCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
@@ -97,7 +105,7 @@ func (h *hold) run(ctx context.Context, flush func(context.Context, time.Time) (
 		case <-h.wake:
 		case <-timer.C:
 		}
-		next, err := flush(emitCtx, time.Now())
+		next, err := flush(emitCtx)
 		if err != nil {
 			h.log.Error("held records are lost unless their source sends them again", "error", err)
 		}

@@ -76,8 +76,8 @@ func (f *Lines) Filter(ctx context.Context, b *event.Batch) error {
 	if from.has(f) {
 		return nil
 	}
-	s := f.streams.lock(b, f.joiner.NewStream)
-	now := time.Now().UnixNano()
+	s := f.streams.lock(b, f.now(), f.joiner.NewStream)
+	now := f.now() // which may be later, and must not go back within a stream
 	var err error
 	if f.buffer {
 		s.from = s.from.and(from)
@@ -147,8 +147,8 @@ func (f *Lines) handOn(ctx context.Context, s *stream, out *event.Batch) error {
 }
 
 // update notes what has become of a locked stream.
-func (f *Lines) update(s *stream, now int64) {
-	if f.streams.update(s, now) {
+func (f *Lines) update(s *stream, used int64) {
+	if f.streams.update(s, used) {
 		f.started()
 	}
 }
@@ -171,7 +171,7 @@ func (f *Lines) empty(ctx context.Context, s *stream, why reason) error {
 	}
 	out := event.NewBatch(s.tag)
 	s.first = math.MaxInt64
-	s.joined.Flush(out, time.Now().UnixNano())
+	s.joined.Flush(out, f.now())
 	if n := len(out.Events); n > 0 {
 		f.incomplete[why].Add(n)
 		if why == crowded {
@@ -187,32 +187,47 @@ func (f *Lines) empty(ctx context.Context, s *stream, why reason) error {
 func (f *Lines) Run(ctx context.Context, _ plugin.Emitter) error { return f.run(ctx, f.flush, f.end) }
 
 // flush emits what is due, and forgets streams that nothing came for.
-func (f *Lines) flush(ctx context.Context, at time.Time) (next time.Time, err error) {
+func (f *Lines) flush(ctx context.Context) (next time.Time, err error) {
 	var errs []error
 	for {
-		var s *stream
-		if s, next = f.streams.expired(at.UnixNano()); s == nil {
-			return next, errors.Join(errs...)
+		s, due := f.streams.expired(f.now())
+		switch {
+		case s != nil:
+			errs = append(errs, f.expire(ctx, s))
+			continue
+		case due > 0:
+			next = f.at(due)
 		}
-		errs = append(errs, f.expire(ctx, s, at.UnixNano()))
+		return next, errors.Join(errs...)
 	}
 }
 
-func (f *Lines) expire(ctx context.Context, s *stream, now int64) error {
+// expire emits what the stream has held for too long. While lines are coming, and
+// where its events were held up, a record gets twice the time, so that it is not
+// cut in the middle.
+func (f *Lines) expire(ctx context.Context, s *stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := f.now()
 	if s.gone {
 		return nil
 	}
-	if _, holds := s.joined.Pending(); !holds {
-		f.streams.forget(s)
+	deadline, holds := s.joined.Deadline()
+	if !holds {
+		if now-s.used >= int64(idleTime) { // else events came just now
+			f.streams.forget(s)
+		}
+		return nil
+	}
+	if later := min(s.used+int64(f.wait)/4, deadline+int64(f.wait)); later > now {
+		f.streams.postpone(s, later)
 		return nil
 	}
 	out := event.NewBatch(s.tag)
 	s.first = math.MaxInt64
 	s.joined.Expire(out, now)
 	err := f.handOn(ctx, s, out)
-	f.update(s, now)
+	f.update(s, s.used)
 	return err
 }
 

@@ -374,3 +374,31 @@ func TestRepeatedLinesAreToldOf(t *testing.T) {
 	f("java", true) // after "nested exception is:"
 	f("docker", false)
 }
+
+func TestARecordThatGrowsIsNotCutInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newLinesRig(t, "flush_ms", "1000")
+		r.pass("s", "t", nil, line(0, thrown))
+		for i := range 4 {
+			time.Sleep(240 * time.Millisecond)
+			r.pass("s", "t", nil, line(i, at1))
+		}
+		time.Sleep(239 * time.Millisecond) // 1199 ms after the first line
+		r.pass("s", "t", nil, line(5, at2))
+		time.Sleep(249 * time.Millisecond)
+		r.expect("while lines are coming", r.emitted())
+		time.Sleep(2 * time.Millisecond)
+		r.expect("a quarter after the last", r.emitted(), "t 0 "+joined(0, thrown, at1, at1, at1, at1, at2))
+
+		r.pass("s", "t", nil, line(0, thrown))
+		n := 0
+		for ; len(r.emitted()) == 1; n++ {
+			time.Sleep(100 * time.Millisecond)
+			r.pass("s", "t", nil, line(n, at1))
+			synctest.Wait()
+		}
+		if n < 19 || n > 21 {
+			t.Errorf("a record that grows all the time was emitted after %d00 ms, want twice flush_ms", n)
+		}
+	})
+}

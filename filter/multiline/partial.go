@@ -181,8 +181,8 @@ func (f *Partial) remove(m *message) {
 func (f *Partial) Run(ctx context.Context, _ plugin.Emitter) error { return f.run(ctx, f.flush, f.end) }
 
 // flush emits what nothing was added to for long enough.
-func (f *Partial) flush(ctx context.Context, now time.Time) (next time.Time, err error) {
-	before := now.Add(-f.wait)
+func (f *Partial) flush(ctx context.Context) (next time.Time, err error) {
+	before := time.Now().Add(-f.wait)
 	err = f.emitAll(ctx, func() []*event.Batch {
 		f.mu.Lock()
 		defer f.mu.Unlock()

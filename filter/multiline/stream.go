@@ -23,7 +23,7 @@ type stream struct {
 	batches []arrival // of which events may be held, in order
 	from    *origin   // with which its events are emitted
 
-	// Guarded by the mutex of streams.
+	// Guarded by the mutex of streams; changed only while the stream is locked.
 	due  int64 // when it is flushed or, where it holds nothing, forgotten; ns since 1970
 	used int64 // when it got events for the last time; ns since 1970
 	size int
@@ -98,9 +98,9 @@ type streams struct {
 }
 
 // lock returns the stream of the batch, locked.
-func (ss *streams) lock(b *event.Batch, create func() *mlparser.Stream) *stream {
+func (ss *streams) lock(b *event.Batch, now int64, create func() *mlparser.Stream) *stream {
 	for {
-		s := ss.find(b, create)
+		s := ss.find(b, now, create)
 		s.mu.Lock()
 		if !s.gone {
 			return s
@@ -109,7 +109,7 @@ func (ss *streams) lock(b *event.Batch, create func() *mlparser.Stream) *stream 
 	}
 }
 
-func (ss *streams) find(b *event.Batch, create func() *mlparser.Stream) *stream {
+func (ss *streams) find(b *event.Batch, now int64, create func() *mlparser.Stream) *stream {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.id = binary.AppendUvarint(ss.id[:0], uint64(len(b.Source)))
@@ -117,7 +117,6 @@ func (ss *streams) find(b *event.Batch, create func() *mlparser.Stream) *stream 
 	if s := ss.byID[string(ss.id)]; s != nil {
 		return s
 	}
-	now := time.Now().UnixNano()
 	s := &stream{id: string(ss.id), tag: b.Tag, joined: create(), due: now + int64(idleTime), used: now, idle: true}
 	s.joined.Emitted = func(_ *event.Event, pos int64) { s.first = min(s.first, pos) }
 	ss.byID[s.id] = s
@@ -125,20 +124,29 @@ func (ss *streams) find(b *event.Batch, create func() *mlparser.Stream) *stream 
 	return s
 }
 
-// update notes what has become of a locked stream. It returns whether Run must
-// look at the streams earlier than it means to.
-func (ss *streams) update(s *stream, now int64) (early bool) {
+// update notes what has become of a locked stream, which got events at used for
+// the last time. It returns whether Run must look at the streams earlier than it
+// means to.
+func (ss *streams) update(s *stream, used int64) (early bool) {
 	size := streamCost + len(s.id) + ackCost*cap(s.batches) + s.joined.Size()
 	due, holds := s.joined.Deadline()
+	if !holds {
+		due = used + int64(idleTime)
+	}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	ss.size += size - s.size
-	s.size, s.used, s.idle, s.due = size, now, !holds, due
-	if !holds {
-		s.due = now + int64(idleTime)
-	}
+	s.size, s.used, s.idle, s.due = size, used, !holds, due
 	heap.Fix(&ss.order, s.at)
 	return s.due < ss.next
+}
+
+// postpone lets a locked stream be due later.
+func (ss *streams) postpone(s *stream, due int64) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s.due = due
+	heap.Fix(&ss.order, s.at)
 }
 
 // forget removes a locked stream.
@@ -152,19 +160,19 @@ func (ss *streams) forget(s *stream) {
 }
 
 // expired returns a stream that is due. If there is none, it is nil and next is
-// when there will be one, or zero if there are no streams.
-func (ss *streams) expired(now int64) (s *stream, next time.Time) {
+// when there will be one, or 0 if there are no streams.
+func (ss *streams) expired(now int64) (s *stream, next int64) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if len(ss.order) == 0 {
 		ss.next = math.MaxInt64
-		return nil, time.Time{}
+		return nil, 0
 	}
 	if s := ss.order[0]; s.due <= now {
-		return s, time.Time{}
+		return s, 0
 	}
 	ss.next = ss.order[0].due
-	return nil, time.Unix(0, ss.next)
+	return nil, ss.next
 }
 
 // surplus returns a stream to get rid of, or nil if there are not too many and
