@@ -69,6 +69,9 @@ func TestEqualThingsHaveEqualHashes(t *testing.T) {
 	if get("a") != get("b") || get("c") != get("d") || get("d") == get("e") || !strings.HasPrefix(get("a"), "card:") || len(get("a")) != len("card:")+2*hashBytes {
 		t.Errorf("the hashes are %s", got)
 	}
+	if got := one(t, `{"token":5,"a_token":"5"}`, "action", "hash", "hash_key", "k"); got[10:33] != got[len(got)-25:len(got)-2] {
+		t.Errorf("a number and its text have the hashes %s", got)
+	}
 	if other := one(t, `{"a":"4111 1111 1111 1111"}`, "action", "hash", "hash_key", "another"); strings.Contains(got, other[6:len(other)-2]) {
 		t.Error("another key makes the same hash")
 	}

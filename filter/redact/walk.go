@@ -16,6 +16,7 @@ type work struct {
 	changes  []change // of the maps and arrays that are being looked at
 	path     []byte   // of the value, keys with dots between them
 	text     []byte   // scratch
+	plain    []byte   // scratch
 	replacer *replacer
 	counts   []int // findings by detector
 	doomed   bool  // the record is to be dropped
@@ -131,7 +132,13 @@ func (w *work) whole(v event.Value, text []byte, by int) (event.Value, result) {
 		return nil, dropped
 	}
 	if text == nil {
-		text = v
+		// A number has the hash of its text, however it is encoded.
+		var ok bool
+		if w.plain, ok = event.AppendPlain(w.plain[:0], v); ok {
+			text = w.plain
+		} else {
+			text = v
+		}
 	}
 	w.text = w.replace(w.text[:0], text, by)
 	return w.batch.Text(w.text), replaced
