@@ -107,6 +107,32 @@ func TestAFlood(t *testing.T) {
 	}
 }
 
+// TestAPathOutside: the file of a test stays where tests have their files.
+func TestAPathOutside(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"../../x.log", "/../../x.log", "a/../../../x.log"} {
+		o := &odd{filter: func(context.Context, *event.Batch) error { return nil }}
+		res := pipetest.Run(context.Background(), oddTest(t, `{input: tail.0, path: "`+path+`", lines: [a]}`, 0), o.registry())
+		if !res.Passed() {
+			t.Errorf("%s: %v", path, res.Err)
+		}
+	}
+	var left []string
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if strings.HasSuffix(path, "x.log") || strings.Contains(path, "kagari-test") {
+			left = append(left, path)
+		}
+		return err
+	})
+	if err != nil || left != nil {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
 // TestNothingIsTouched: the files of a configuration are neither read nor made.
 func TestNothingIsTouched(t *testing.T) {
 	dir := t.TempDir()

@@ -26,7 +26,7 @@ func (in *input) feedTail(ctx context.Context, options *tail.Config, f *Feed, te
 	if path == "" {
 		path = example(options.Path)
 	}
-	file := filepath.Join(root, path)
+	file := inside(root, path)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("make a place for the lines: %w", err)
 	}
@@ -99,10 +99,15 @@ func example(patterns []string) string {
 	return b.String()
 }
 
+// inside is a path below root, whatever the path is.
+func inside(root, path string) string {
+	return filepath.Join(root, filepath.Clean(string(filepath.Separator)+path))
+}
+
 func moved(root string, patterns []string) []string {
 	var out []string
 	for _, p := range patterns {
-		out = append(out, filepath.Join(root, p))
+		out = append(out, inside(root, p))
 	}
 	return out
 }

@@ -160,7 +160,7 @@ func (u *updater) records(res *Result, e *Expect, got Arrived) {
 	indent := pos.Col - 1
 	head := u.line(from)
 	if strings.TrimLeft(head[:min(indent, len(head))], " ") != "" || len(head) < indent {
-		u.leave(res, e.Output, "it does not stand on lines of its own; write this instead", e.rendered("", got.Events, key, nil))
+		u.leave(res, e.Output, "it does not stand on lines of its own; write this instead", e.rendered("", res, got.Events, key, nil))
 		return
 	}
 	to := u.entryEnd(from, indent)
@@ -170,7 +170,7 @@ func (u *updater) records(res *Result, e *Expect, got Arrived) {
 			kept[i] = u.itemLines(e, i, to)
 		}
 	}
-	u.edits = append(u.edits, edit{from, to, e.rendered(head, got.Events, key, kept)})
+	u.edits = append(u.edits, edit{from, to, e.rendered(head, res, got.Events, key, kept)})
 }
 
 // entryEnd returns the line behind the entry of a block map that begins in line
@@ -225,7 +225,7 @@ var entryComment = regexp.MustCompile(`^[^#"']*:\s*(?:\w*|\[\s*\])\s+(#.*)$`)
 
 // rendered is the entry of an output as lines. head is the line of its key as it
 // stands in the file.
-func (e *Expect) rendered(head string, got []Event, key string, kept map[int][]string) []string {
+func (e *Expect) rendered(head string, res *Result, got []Event, key string, kept map[int][]string) []string {
 	indent := len(head) - len(strings.TrimLeft(head, " "))
 	pad := strings.Repeat(" ", indent)
 	comment := ""
@@ -239,7 +239,7 @@ func (e *Expect) rendered(head string, got []Event, key string, kept map[int][]s
 		}
 		return []string{pad + yamlKey(key) + ": " + word + comment}
 	}
-	style := e.style()
+	style := e.style(res)
 	out := []string{pad + yamlKey(key) + ":" + comment}
 	item := pad + "  "
 	for _, lines := range kept {
@@ -276,10 +276,13 @@ func (e *Expect) rendered(head string, got []Event, key string, kept map[int][]s
 }
 
 // style is which parts of events a list shows.
-type style struct{ plain, tag, time, meta bool }
+type style struct {
+	plain, tag, time, meta bool
+	began, ended           int64 // of the test: times in between are never the same
+}
 
-func (e *Expect) style() style {
-	s := style{plain: e.exactKey != "events"}
+func (e *Expect) style(res *Result) style {
+	s := style{plain: e.exactKey != "events", began: res.began.UnixNano(), ended: res.ended.UnixNano()}
 	for _, w := range e.Exact {
 		s.tag = s.tag || w.Tag != nil
 		s.time = s.time || w.Time != nil
@@ -303,7 +306,7 @@ func (s style) render(ev *Event, ignore []string, old event.Value) [][2]string {
 	if s.tag {
 		out = append(out, [2]string{"tag", yamlText(ev.Tag)})
 	}
-	if s.time {
+	if s.time && (ev.Time < s.began || ev.Time > s.ended) {
 		out = append(out, [2]string{"time", formatTime(ev.Time)})
 	}
 	if s.meta {
@@ -427,7 +430,7 @@ func (u *updater) insert(res *Result) {
 	var lines []string
 	for _, o := range res.Outputs {
 		e := Expect{bare: true, exactKey: "records"}
-		lines = append(lines, e.rendered("  ", o.Events, o.ID, nil)...)
+		lines = append(lines, e.rendered("  ", res, o.Events, o.ID, nil)...)
 	}
 	from, indent := t.Pos.Line-1, t.Pos.Col-1
 	head := u.line(from)

@@ -24,11 +24,11 @@ const parseLong = `Try a parser on lines: which of them fit, what becomes of eac
 which type it is, and which time is read. Of a line that does not fit it tells
 how far the expression comes and what in it does not fit any more:
 
-  $ echo '10.0.0.7 - - [31/Jan/2026:10:00:00 +0000] GET / 200' | kagari parse --parser nginx
-     1 no match 10.0.0.7 - - [31/Jan/2026:10:00:00 +0000] GET / 200
-                ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~^
-       up to column 42 it fits: …) (?<user>[^ ]*) \[(?<time>[^\]]*)\] 
-       then it does not:        "(?<method>\S+)(?: +(?<path>[^"]*?)…
+  $ echo '2026-01-31 (warn) slow' | kagari parse --regex '^(?<day>\S+) \[(?<level>\w+)\]'
+     1 no match 2026-01-31 (warn) slow
+                ~~~~~~~~~~~^
+         up to column 11 it fits: ^(?<day>\S+)
+         then it does not:        \[(?<level>\w+)\]
 
 Parsers come from the configuration (-c), from parsers files (-R), from the
 command line (--regex), or are built in (--list). Without any of them all
