@@ -192,8 +192,12 @@ func (e *Engine) finishTasks(ctx context.Context) {
 }
 
 // tasksFor returns the tasks for events of a source and a tag, in their order.
+// What processors of outputs emit is behind them.
 func (e *Engine) tasksFor(s *source, tag string) []*streamTask {
 	var tasks []*streamTask
+	if s.unbounded {
+		return nil
+	}
 	for _, st := range e.tasks {
 		if st.takes(s, tag) {
 			tasks = append(tasks, st)

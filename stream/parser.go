@@ -484,6 +484,9 @@ func (p *parser) afterClauses() {
 	if t.kind == kindEnd {
 		p.fail(len(strings.TrimRight(p.query, " \t\r\n")), "", "a statement ends with a semicolon")
 	}
+	if t.symbol("-") {
+		p.fail(t.pos, "a name with special characters needs double quotes", "expected the next clause or a semicolon, but there is %q", "-")
+	}
 	for _, w := range clauseWords {
 		if t.is(w) {
 			p.fail(t.pos, "the order is WINDOW, WHERE, GROUP BY, HAVING, LIMIT", "%s is not allowed here", w)

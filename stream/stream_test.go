@@ -178,6 +178,7 @@ func TestErrors(t *testing.T) {
 	f("SELECT a FROM TAG:'t' WHERE a =~ '(';", 34, "regular expression", "")
 	f("SELECT a FROM TAG:'t' GROUP BY a WHERE a = 1;", 34, "WHERE is not allowed here", "order")
 	f("SELECT a FROM TAG:'t' WHRE a = 1;", 23, "expected the next clause", `did you mean "WHERE"?`)
+	f("SELECT a FROM STREAM:my-app;", 24, "expected the next clause", "double quotes")
 	f("SELECT a['b' FROM TAG:'t';", 14, `expected "]"`, "")
 	f("SELECT COUNT(*) FROM TAG:'t' WINDOW TUMBLING (5 SECNDS);", 49, "expected SECOND", `did you mean "SECOND"?`)
 	f("SELECT a FROM TAG:'t'; SELECT b FROM TAG:'t';", 24, "has ended", "")
@@ -223,6 +224,35 @@ func TestWarnings(t *testing.T) {
 	f("CREATE STREAM x WITH (tga='y') AS SELECT a FROM TAG:'t';", `"tga" is not known`)
 	f("SELECT COUNT(*) FROM TAG:'t' WINDOW HOPPING (5 SECOND, ADVANCE BY 9 SECOND);", "does not advance")
 	f("SELECT COUNT(*) FROM TAG:'t' WINDOW TUMBLING (0 SECOND);", "never reported")
+}
+
+// TestTakenByFluentBit: what it takes must work here, even if it is odd.
+func TestTakenByFluentBit(t *testing.T) {
+	for _, sql := range []string{
+		`CREATE STREAM e10 AS SELECT "a" FROM TAG:'t';`,
+		"select a from tag: 't' where a > 1 limit 5 ;",
+		"SELECT a FROM STREAM:nowhere;",
+		"CREATE STREAM x WITH (foo='bar', storage.type = 'memory') AS SELECT a FROM TAG:'t';",
+		"SELECT COUNT(a) FROM TAG:'t' WHERE @RECORD.CONTAINS(a['b']) AND @record.time() > 5 GROUP BY a, b['c'] LIMIT 3;",
+		"SELECT COUNT(*) FROM TAG:'t' WINDOW TUMBLING (0 SECOND);",
+		"SELECT SUM(a) AS s, NOW(), UNIX_TIMESTAMP() AS u, RECORD_TAG(), RECORD_TIME() FROM TAG:'t' WINDOW HOPPING (5 SECOND, ADVANCE BY 9 SECOND);",
+		"SELECT a\n, _b.c\r\n FROM\tTAG:'it''s';",
+		"SELECT like, in, between, case, end, having, lower, regexp, group, by, order, minutes FROM TAG:'t' WHERE in = 1 OR case = 'x' AND like IS NOT NULL;",
+		"SELECT * , RECORD_TAG() AS t FROM TAG:'t' WHERE true OR zz OR 5 OR 'x';",
+		"SELECT TIMESERIES_FORECAST(a['b'], 60) FROM TAG:'t';",
+	} {
+		if _, _, err := NewSet().Compile("x", sql, Options{}); err != nil {
+			t.Errorf("%s: %v", sql, err)
+		}
+	}
+}
+
+// TestKeepText: sp.convert_from_str_to_num off leaves texts alone.
+func TestKeepText(t *testing.T) {
+	got := query(t, "SELECT k, SUM(v) AS s FROM TAG:'t' GROUP BY k;", Options{KeepText: true}, `{"k":"007","v":"5"}`, `{"k":"7","v":3}`)
+	if want := `{"k":"007","s":0} {"k":"7","s":3}`; strings.Join(got, " ") != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 }
 
 // TestStatement checks what the parser says of statements.
