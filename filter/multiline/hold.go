@@ -2,7 +2,6 @@ package multiline
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -86,7 +85,7 @@ func (h *hold) started() {
 // run calls flush whenever something may be due, until ctx ends, and then end.
 // flush returns when it wants to be called next, or zero if it waits for started.
 // The context that they emit with outlives ctx by the grace period.
-func (h *hold) run(ctx context.Context, flush func(context.Context) (next time.Time, err error), end func(context.Context) error) error {
+func (h *hold) run(ctx context.Context, flush func(context.Context) (next time.Time), end func(context.Context)) {
 	emitCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
@@ -101,14 +100,12 @@ func (h *hold) run(ctx context.Context, flush func(context.Context) (next time.T
 	for {
 		select {
 		case <-ctx.Done():
-			return end(emitCtx)
+			end(emitCtx)
+			return
 		case <-h.wake:
 		case <-timer.C:
 		}
-		next, err := flush(emitCtx)
-		if err != nil {
-			h.log.Error("held records are lost unless their source sends them again", "error", err)
-		}
+		next := flush(emitCtx)
 		timer.Stop()
 		if !next.IsZero() {
 			timer.Reset(time.Until(next))
@@ -117,13 +114,13 @@ func (h *hold) run(ctx context.Context, flush func(context.Context) (next time.T
 }
 
 // emit emits a batch. When it is refused, because the process ends, it is lost
-// here, but its ack is never released.
-func (h *hold) emit(ctx context.Context, b *event.Batch) error {
+// here, but its ack is never released, so that sources send it again if they can.
+func (h *hold) emit(ctx context.Context, b *event.Batch) {
 	tag, n := b.Tag, len(b.Events)
 	if err := h.out.Emit(ctx, b); err != nil {
+		h.log.Error("joined records are not taken any more; they are lost unless their source sends them again", "tag", tag, "records", n, "error", err)
 		h.stats.Drop("shutdown", n)
-		return fmt.Errorf("emit %d joined records with the tag %q: %w", n, tag, err)
+		return
 	}
 	h.emitted.Add(n)
-	return nil
 }

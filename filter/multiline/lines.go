@@ -2,7 +2,6 @@ package multiline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -68,6 +67,9 @@ func newLines(c *Config, env *plugin.Env, h *hold) (*Lines, error) {
 
 // Filter joins events. With the buffer it takes all of them and emits those that
 // are complete, as Fluent Bit does; without it the joined ones are left in b.
+//
+// What the emitter refuses, because the process ends, is logged and its ack never
+// released. It cannot stay in b, as it may have come with other batches.
 func (f *Lines) Filter(ctx context.Context, b *event.Batch) error {
 	if len(b.Events) == 0 {
 		return nil
@@ -78,16 +80,16 @@ func (f *Lines) Filter(ctx context.Context, b *event.Batch) error {
 	}
 	s := f.streams.lock(b, f.now(), f.joiner.NewStream)
 	now := f.now() // which may be later, and must not go back within a stream
-	var err error
 	if f.buffer {
 		s.from = s.from.and(from)
-		err = f.joinInto(ctx, s, b, now)
+		f.joinInto(ctx, s, b, now)
 	} else {
 		f.joinWithin(s, b, now)
 	}
 	f.update(s, now)
 	s.mu.Unlock()
-	return errors.Join(err, f.relieve(ctx))
+	f.relieve(ctx)
+	return nil
 }
 
 // joinWithin joins the events of b among each other.
@@ -105,7 +107,7 @@ func (f *Lines) joinWithin(s *stream, b *event.Batch, now int64) {
 }
 
 // joinInto takes the events of b and emits what is complete.
-func (f *Lines) joinInto(ctx context.Context, s *stream, b *event.Batch, now int64) error {
+func (f *Lines) joinInto(ctx context.Context, s *stream, b *event.Batch, now int64) {
 	out := event.NewBatch(s.tag)
 	s.first = math.MaxInt64
 	f.feed(s, out, b.Events, now)
@@ -115,7 +117,7 @@ func (f *Lines) joinInto(ctx context.Context, s *stream, b *event.Batch, now int
 	if f.ended.Load() {
 		s.joined.Flush(out, now)
 	}
-	return f.handOn(ctx, s, out)
+	f.handOn(ctx, s, out)
 }
 
 // feed gives events to the stream, which adds to out what is complete.
@@ -131,11 +133,11 @@ func (f *Lines) feed(s *stream, out *event.Batch, events []event.Event, now int6
 
 // handOn emits out, which has what the stream has given out since s.first was
 // set. The stream is locked meanwhile, so that its records stay in order.
-func (f *Lines) handOn(ctx context.Context, s *stream, out *event.Batch) error {
+func (f *Lines) handOn(ctx context.Context, s *stream, out *event.Batch) {
 	if len(out.Events) == 0 {
 		out.Free()
 		s.settle()
-		return nil
+		return
 	}
 	f.print(s, out)
 	s.acksOf(out)
@@ -143,7 +145,7 @@ func (f *Lines) handOn(ctx context.Context, s *stream, out *event.Batch) error {
 	if s.from == nil || s.from.filter != f {
 		s.from = &origin{f, s.from}
 	}
-	return f.emit(s.from.into(ctx), out)
+	f.emit(s.from.into(ctx), out)
 }
 
 // update notes what has become of a locked stream.
@@ -154,20 +156,18 @@ func (f *Lines) update(s *stream, used int64) {
 }
 
 // relieve gets rid of streams that are too much.
-func (f *Lines) relieve(ctx context.Context) error {
-	var errs []error
+func (f *Lines) relieve(ctx context.Context) {
 	for s := f.streams.surplus(f.total); s != nil; s = f.streams.surplus(f.total) {
-		errs = append(errs, f.empty(ctx, s, crowded))
+		f.empty(ctx, s, crowded)
 	}
-	return errors.Join(errs...)
 }
 
 // empty emits what the stream holds and forgets it.
-func (f *Lines) empty(ctx context.Context, s *stream, why reason) error {
+func (f *Lines) empty(ctx context.Context, s *stream, why reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
-		return nil
+		return
 	}
 	out := event.NewBatch(s.tag)
 	s.first = math.MaxInt64
@@ -178,68 +178,66 @@ func (f *Lines) empty(ctx context.Context, s *stream, why reason) error {
 			f.log.Warn("too much is held of records that may not be complete; the oldest go on as they are", "tag", s.tag, "limit", f.total)
 		}
 	}
-	err := f.handOn(ctx, s, out)
+	f.handOn(ctx, s, out)
 	f.streams.forget(s)
-	return err
 }
 
 // Run emits what is held for too long.
-func (f *Lines) Run(ctx context.Context, _ plugin.Emitter) error { return f.run(ctx, f.flush, f.end) }
+func (f *Lines) Run(ctx context.Context, _ plugin.Emitter) error {
+	f.run(ctx, f.flush, f.end)
+	return nil
+}
 
 // flush emits what is due, and forgets streams that nothing came for.
-func (f *Lines) flush(ctx context.Context) (next time.Time, err error) {
-	var errs []error
+func (f *Lines) flush(ctx context.Context) (next time.Time) {
 	for {
 		s, due := f.streams.expired(f.now())
 		switch {
 		case s != nil:
-			errs = append(errs, f.expire(ctx, s))
-			continue
+			f.expire(ctx, s)
 		case due > 0:
-			next = f.at(due)
+			return f.at(due)
+		default:
+			return time.Time{}
 		}
-		return next, errors.Join(errs...)
 	}
 }
 
 // expire emits what the stream has held for too long. While lines are coming, and
 // where its events were held up, a record gets twice the time, so that it is not
 // cut in the middle.
-func (f *Lines) expire(ctx context.Context, s *stream) error {
+func (f *Lines) expire(ctx context.Context, s *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := f.now()
 	if s.gone {
-		return nil
+		return
 	}
 	deadline, holds := s.joined.Deadline()
 	if !holds {
 		if now-s.used >= int64(idleTime) { // else events came just now
 			f.streams.forget(s)
 		}
-		return nil
+		return
 	}
 	if later := min(s.used+int64(f.wait)/4, deadline+int64(f.wait)); later > now {
 		f.streams.postpone(s, later)
-		return nil
+		return
 	}
 	out := event.NewBatch(s.tag)
 	s.first = math.MaxInt64
 	s.joined.Expire(out, now)
-	err := f.handOn(ctx, s, out)
+	f.handOn(ctx, s, out)
 	f.update(s, s.used)
-	return err
 }
 
 // end emits everything, and holds nothing from now on: filters before this one
 // may still emit what they hold.
-func (f *Lines) end(ctx context.Context) error {
+func (f *Lines) end(ctx context.Context) {
 	f.ended.Store(true)
-	var errs []error
 	for s := f.streams.any(); s != nil; s = f.streams.any() {
-		errs = append(errs, f.empty(ctx, s, ending))
+		f.empty(ctx, s, ending)
 	}
-	return errors.Join(errs...)
 }
 
 // print writes joined records to the standard output, if debug_flush asks for it.

@@ -5,7 +5,6 @@ import (
 	"container/list"
 	"context"
 	"encoding/binary"
-	"errors"
 	"sync"
 	"time"
 
@@ -58,7 +57,8 @@ func (f *Partial) Filter(ctx context.Context, b *event.Batch) error {
 		return nil
 	}
 	f.join(b, first)
-	return f.emitAll(ctx, f.excess)
+	f.emitAll(ctx, f.excess)
+	return nil
 }
 
 // join does the work of Filter from the event first on.
@@ -178,12 +178,15 @@ func (f *Partial) remove(m *message) {
 }
 
 // Run emits messages whose last part does not come.
-func (f *Partial) Run(ctx context.Context, _ plugin.Emitter) error { return f.run(ctx, f.flush, f.end) }
+func (f *Partial) Run(ctx context.Context, _ plugin.Emitter) error {
+	f.run(ctx, f.flush, f.end)
+	return nil
+}
 
 // flush emits what nothing was added to for long enough.
-func (f *Partial) flush(ctx context.Context) (next time.Time, err error) {
+func (f *Partial) flush(ctx context.Context) (next time.Time) {
 	before := time.Now().Add(-f.wait)
-	err = f.emitAll(ctx, func() []*event.Batch {
+	f.emitAll(ctx, func() []*event.Batch {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return f.oldest(late, func(m *message) bool { return !m.touched.After(before) })
@@ -193,16 +196,16 @@ func (f *Partial) flush(ctx context.Context) (next time.Time, err error) {
 	if e := f.order.Front(); e != nil {
 		next = e.Value.(*message).touched.Add(f.wait)
 	}
-	return next, err
+	return next
 }
 
 // end emits everything, and holds nothing from now on: filters behind which this
 // one stands may still emit what they hold.
-func (f *Partial) end(ctx context.Context) error {
+func (f *Partial) end(ctx context.Context) {
 	f.mu.Lock()
 	f.ended = true
 	f.mu.Unlock()
-	return f.emitAll(ctx, f.excess)
+	f.emitAll(ctx, f.excess)
 }
 
 // excess removes messages that cannot be held any longer.
@@ -224,17 +227,14 @@ func (f *Partial) excess() []*event.Batch {
 const maxBatches = 32
 
 // emitAll emits what remove returns until that is nothing more.
-func (f *Partial) emitAll(ctx context.Context, remove func() []*event.Batch) error {
-	var errs []error
+func (f *Partial) emitAll(ctx context.Context, remove func() []*event.Batch) {
 	for {
 		batches := remove()
 		for _, b := range batches {
-			if err := f.emit(ctx, b); err != nil {
-				errs = append(errs, err)
-			}
+			f.emit(ctx, b)
 		}
 		if len(batches) < maxBatches {
-			return errors.Join(errs...)
+			return
 		}
 	}
 }
