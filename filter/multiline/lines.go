@@ -78,7 +78,14 @@ func (f *Lines) Filter(ctx context.Context, b *event.Batch) error {
 	if from.has(f) {
 		return nil
 	}
+	f.join(ctx, b, from)
+	f.relieve(ctx)
+	return nil
+}
+
+func (f *Lines) join(ctx context.Context, b *event.Batch, from *origin) {
 	s := f.streams.lock(b, f.now(), f.joiner.NewStream)
+	defer s.mu.Unlock()
 	now := f.now() // which may be later, and must not go back within a stream
 	if f.buffer {
 		s.from = s.from.and(from)
@@ -87,9 +94,6 @@ func (f *Lines) Filter(ctx context.Context, b *event.Batch) error {
 		f.joinWithin(s, b, now)
 	}
 	f.update(s, now)
-	s.mu.Unlock()
-	f.relieve(ctx)
-	return nil
 }
 
 // joinWithin joins the events of b among each other.
