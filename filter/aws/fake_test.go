@@ -16,6 +16,7 @@ type fake struct {
 
 	mu     sync.Mutex
 	values map[string]string // by path
+	paths  map[string]bool   // that the service has, with a value or not
 	v1     bool              // version 1 is allowed
 	token  string
 	tokens int // how many were given out
@@ -40,6 +41,10 @@ func newFake(t *testing.T) *fake {
 		"/latest/meta-data/tags/instance/Env":                                 "prod",
 		"/latest/meta-data/tags/instance/team":                                "",
 	}}
+	f.paths = map[string]bool{}
+	for path := range f.values {
+		f.paths[path] = true
+	}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
 	t.Setenv(endpointVariable, server.URL+"/")
@@ -75,6 +80,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 	default:
 		value, ok := f.values[r.URL.Path]
+		if !f.paths[r.URL.Path] || r.URL.RawQuery != "" {
+			f.t.Errorf("the service was asked for %s", r.URL)
+		}
 		if !ok {
 			w.WriteHeader(http.StatusNotFound)
 			return
