@@ -35,7 +35,7 @@ var layers = []struct {
 	{"stream", []string{"event", "option", "regex"}},
 	{"store", []string{"event"}},
 	{"config", []string{"option", "plugin", "regex"}},
-	{"engine", []string{"event", "option", "plugin", "config", "buffer", "stream", "parser", "parser/multiline", "regex", "internal/logging", "internal/cnum"}},
+	{"engine", []string{"event", "option", "plugin", "config", "buffer", "stream", "parser", "parser/multiline", "regex", "internal/logging", "internal/cnum", "internal/otlpmeta"}},
 	{"firelens", []string{"config", "option"}},
 	{"admin", []string{"plugin"}},
 	{"web", []string{"plugin"}},

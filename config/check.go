@@ -117,6 +117,11 @@ func (k *checker) input(n int, inst *Instance) {
 	} else {
 		k.tags.add(inputTags(inst, def, own, common.Tag, n))
 	}
+	for _, r := range inst.Routes {
+		if r.Condition != nil || r.Default || r.PerRecord {
+			k.tags.add(tagSet{patterns: []string{r.Name}}) // the tag of what the route takes
+		}
+	}
 	k.processors(inst)
 }
 

@@ -125,6 +125,7 @@ func (b *builder) build() {
 		b.output(inst)
 	}
 	b.streamTasks()
+	b.routes()
 }
 
 // id names an instance without an alias. Numbers run over all plugins of a
@@ -251,9 +252,6 @@ func (b *builder) input(inst *config.Instance) {
 		return
 	}
 	env.ID = id
-	if len(inst.Routes) > 0 {
-		b.problem(option.Error, inst.Routes[0].Pos, inst.Title(), "routes of an input are not part of this version; route by tag, with Match in the outputs")
-	}
 	s := b.source(env.ID, def.Name)
 	env.Tag, env.DefaultTag = common.Tag, env.ID
 	if common.Alias != "" {
@@ -287,7 +285,7 @@ func (b *builder) input(inst *config.Instance) {
 		return
 	}
 	s.processors = b.processors(inst, env.ID)
-	b.engine.inputs = append(b.engine.inputs, &input{source: s, in: in, push: def.Push, env: env})
+	b.engine.inputs = append(b.engine.inputs, &input{source: s, in: in, inst: inst, push: def.Push, env: env})
 }
 
 func (b *builder) filter(inst *config.Instance) {
@@ -354,7 +352,7 @@ func (b *builder) output(inst *config.Instance) {
 		b.fail(plugin.KindOutput, inst, err)
 		return
 	}
-	s := &sink{engine: b.engine, id: env.ID, plugin: def.Name, out: out, pattern: pat, log: env.Log, env: env,
+	s := &sink{engine: b.engine, id: env.ID, name: id, plugin: def.Name, out: out, pattern: pat, log: env.Log, env: env,
 		workers: max(common.Workers, 1), serial: common.Workers <= 1, retryLimit: common.RetryLimit, metrics: def.Metrics,
 		waiting: map[*delivery]struct{}{}, sending: map[*delivery]struct{}{}, busy: map[string]bool{}}
 	if common.Workers <= 0 && def.Concurrency > 1 {

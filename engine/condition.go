@@ -9,6 +9,7 @@ import (
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/internal/cnum"
+	"github.com/kagarilog/kagari/internal/otlpmeta"
 	"github.com/kagarilog/kagari/regex"
 )
 
@@ -26,6 +27,7 @@ type rule struct {
 	paths []*event.Accessor // all paths in the field
 	path  *event.Accessor   // the field, if it is nothing but one path
 	meta  bool              // the field is one of the metadata
+	below []string          // in this map of the metadata
 	never bool              // the rule cannot hold
 	regex *regex.Regexp
 }
@@ -38,8 +40,11 @@ func newCondition(c *config.Condition) (*condition, error) {
 			return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
 		}
 		rl := rule{Rule: r, field: field, paths: field.Accessors(), meta: strings.EqualFold(r.Context, "metadata")}
+		if below, ok := contexts[r.Context]; ok {
+			rl.meta, rl.below, rl.never = true, below, below == nil
+		}
 		switch path, err := event.ParseAccessor(r.Field); {
-		case startsWithoutValue(r.Field):
+		case rl.never || startsWithoutValue(r.Field):
 			rl.never = true
 		case err == nil && path.Ignored() == "" && strings.HasPrefix(r.Field, "$"):
 			rl.path = path
@@ -52,6 +57,17 @@ func newCondition(c *config.Condition) (*condition, error) {
 		out.rules = append(out.rules, rl)
 	}
 	return out, nil
+}
+
+// contexts are the places of a route's contexts in the metadata. What Fluent
+// Bit calls the attributes of a group is the resource and scope of
+// OpenTelemetry; its metadata there are numbers that mean nothing here.
+var contexts = map[string][]string{
+	"group_metadata":           nil,
+	"group_attributes":         {otlpmeta.Root},
+	"otel_resource_attributes": {otlpmeta.Root, otlpmeta.Resource, otlpmeta.Attributes},
+	"otel_scope_attributes":    {otlpmeta.Root, otlpmeta.Scope, otlpmeta.Attributes},
+	"otel_scope_metadata":      {otlpmeta.Root, otlpmeta.Scope},
 }
 
 // startsWithoutValue tells whether a field begins with the tag or a capture of
@@ -117,8 +133,14 @@ func (r *rule) text(scratch *[]byte, e *event.Event) (text []byte, ok bool) {
 	if r.never {
 		return nil, false
 	}
+	meta := e.Meta
+	for _, key := range r.below {
+		if meta, ok = meta.Get(key); !ok {
+			return nil, false
+		}
+	}
 	if r.path != nil {
-		v, found := r.value(r.path, e)
+		v, found := r.value(r.path, e, meta)
 		if !found {
 			return nil, true
 		}
@@ -129,22 +151,22 @@ func (r *rule) text(scratch *[]byte, e *event.Event) (text []byte, ok bool) {
 		return *scratch, ok
 	}
 	for _, path := range r.paths {
-		if v, found := r.value(path, e); found && (v.Kind() == event.KindArray || v.Kind() == event.KindExt) {
+		if v, found := r.value(path, e, meta); found && (v.Kind() == event.KindArray || v.Kind() == event.KindExt) {
 			return nil, false
 		}
 	}
 	lookup := e.Get
 	if r.meta {
-		lookup = e.Meta.Get
+		lookup = meta.Get
 	}
 	*scratch, _ = r.field.AppendWith((*scratch)[:0], event.TemplateArgs{Lookup: lookup})
 	return *scratch, true
 }
 
-// value finds what a path names.
-func (r *rule) value(path *event.Accessor, e *event.Event) (event.Value, bool) {
+// value finds what a path names, in meta if the rule is about the metadata.
+func (r *rule) value(path *event.Accessor, e *event.Event, meta event.Value) (event.Value, bool) {
 	if r.meta {
-		return path.Lookup(e.Meta)
+		return path.Lookup(meta)
 	}
 	top, ok := e.Get(path.Key())
 	if !ok {

@@ -334,7 +334,7 @@ func (e *Engine) loadBacklog() error {
 		e.log.Info("sending what is stored from before", "chunks", len(found), "bytes", e.dir.Bytes())
 	}
 	for _, info := range found {
-		p := e.route(info.Tag)
+		p := e.backlogSinks(info.Input, info.Tag, info.Signal)
 		if !p.takes(info.Signal) {
 			e.log.Warn("no output matches a stored chunk; it stays on disk", "tag", info.Tag, "chunk", info.ID.String())
 			continue

@@ -22,6 +22,7 @@ import (
 type sink struct {
 	engine     *Engine
 	id         string
+	name       string // without the alias
 	plugin     string
 	out        plugin.Output
 	pattern    pattern

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -49,7 +50,9 @@ type source struct {
 	// Closed chunks on their way, in memory or only on disk, and their bytes.
 	up, down, busyBytes atomic.Int64
 
-	plans sync.Map // tag → *plan
+	routes [2]*routes // by signal; nil: by Match
+
+	plans sync.Map // planKey → *plan
 	known atomic.Int32
 
 	mu   sync.Mutex
@@ -60,6 +63,12 @@ type source struct {
 }
 
 type openKey struct {
+	tag    string
+	signal event.Signal
+	part   *part
+}
+
+type planKey struct {
 	tag    string
 	signal event.Signal
 }
@@ -77,6 +86,7 @@ type plan struct {
 	filters []*step
 	tasks   []*streamTask
 	sinks   []*sink
+	part    *part // of a route that takes some events
 }
 
 // takes tells whether an output takes what carries the signal.
@@ -104,13 +114,22 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 	for _, st := range s.processors {
 		st.apply(ctx, b)
 	}
-	p := s.plan(b.Tag)
+	if rs := s.routes[b.Signal]; rs != nil && len(rs.parts) > 0 {
+		s.spread(ctx, b, rs)
+		return nil
+	}
+	s.pass(ctx, b, s.plan(b.Tag, b.Signal))
+	return nil
+}
+
+// pass runs filters and tasks over a batch, which it owns, and seals the rest.
+func (s *source) pass(ctx context.Context, b *event.Batch, p *plan) {
 	for _, st := range p.filters {
 		st.apply(ctx, b)
 	}
 	if len(b.Events) == 0 && len(b.Payload) == 0 {
 		b.Free()
-		return nil
+		return
 	}
 	if len(p.tasks) > 0 && b.Signal == event.Logs {
 		s.engine.process(ctx, p.tasks, b)
@@ -124,11 +143,10 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 			s.unrouted.Add(uint64(len(b.Events)))
 		}
 		b.Free()
-		return nil
+		return
 	}
 	s.seal(b, p)
 	b.Free()
-	return nil
 }
 
 // admit waits until the budgets have room.
@@ -194,29 +212,34 @@ func (s *source) openBytes() (n int64) {
 }
 
 // plan returns the filters and outputs for a tag.
-func (s *source) plan(tag string) *plan {
-	if p, ok := s.plans.Load(tag); ok {
+func (s *source) plan(tag string, signal event.Signal) *plan {
+	key := planKey{tag, signal}
+	if p, ok := s.plans.Load(key); ok {
 		return p.(*plan)
 	}
 	p := s.engine.route(tag)
 	p.tasks = s.engine.tasksFor(s, tag)
+	rs := s.routes[signal]
+	if rs != nil {
+		p.sinks = rs.whole
+	}
 	if s.unroutable {
 		p.sinks = nil
-	} else if len(p.sinks) == 0 && len(p.tasks) == 0 {
+	} else if rs == nil && len(p.sinks) == 0 && len(p.tasks) == 0 {
 		s.log.Info("no output matches the tag; its records are dropped", "tag", tag)
 	}
 	if s.known.Add(1) > maxPlans {
 		s.plans.Clear()
 		s.known.Store(1)
 	}
-	s.plans.Store(tag, p)
+	s.plans.Store(key, p)
 	return p
 }
 
 // seal appends the batch to the open chunk of its tag and closes the chunks
 // that are full.
 func (s *source) seal(b *event.Batch, p *plan) {
-	key := openKey{b.Tag, b.Signal}
+	key := openKey{b.Tag, b.Signal, p.part}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for from := 0; ; {
@@ -287,6 +310,7 @@ func (s *source) flush() {
 type input struct {
 	*source
 	in   plugin.Input
+	inst *config.Instance
 	push bool
 	env  *plugin.Env
 }
