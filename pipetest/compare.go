@@ -91,7 +91,7 @@ func (e *Expect) compare(got []Event, fail reportFunc) {
 		e.compareContains(got, fail)
 	}
 	n := event.Value(event.AppendInt(nil, int64(len(got))))
-	for _, c := range e.Count {
+	for _, c := range e.count {
 		if !c.ok(n, true) {
 			fail(e.countPos, nil, "%s arrived, but count must be %s", count(len(got)), strings.TrimPrefix(c.text, "is "))
 		}

@@ -27,14 +27,14 @@ type Test struct {
 	Config  string // path of the configuration
 	Env     map[string]string
 	Timeout time.Duration
-	Stubs   map[string][]field // what replaces filters, by their aliases or names
 	Inputs  []Feed
 	Expect  []Expect
 	// Only says that outputs which the test does not name get nothing.
 	Only bool
 	Pos  option.Pos
 
-	expectPos option.Pos // of the key expect; zero without one
+	stubs     map[string][]field // what replaces filters, by their aliases or names
+	expectPos option.Pos         // of the key expect; zero without one
 }
 
 // Feed is what one step of a test feeds into the pipeline. Input or Tag is set,
@@ -69,13 +69,13 @@ type Expect struct {
 	AnyOrder bool
 	Ignore   []string
 	Contains []Want
-	Count    []check
 	Where    []Condition // every record satisfies them
 	Some     []Condition // at least one does
 	None     []Condition // no record does
 	Tag      string
 	Pos      option.Pos
 
+	count    []check
 	bare     bool       // nothing but a word or a list was written
 	exactKey string     // records or events
 	exactPos option.Pos // of that key
@@ -281,7 +281,7 @@ func (d *decoder) file(f *File, root config.Node) {
 	}
 	names := map[string]option.Pos{}
 	for _, n := range tests {
-		t := &Test{Config: configPath, Env: maps.Clone(env), Stubs: maps.Clone(stubs), Timeout: timeout, Pos: n.Pos}
+		t := &Test{Config: configPath, Env: maps.Clone(env), stubs: maps.Clone(stubs), Timeout: timeout, Pos: n.Pos}
 		d.test(t, n)
 		if t.Config == "" {
 			if t.Config = Beside(f.Path); t.Config == "" {
@@ -311,7 +311,7 @@ func (d *decoder) test(t *Test, n config.Node) {
 		entry{"env", func(p config.NodePair) {
 			t.Env = merged(t.Env, d.env(p))
 		}},
-		entry{"stubs", func(p config.NodePair) { t.Stubs = merged(t.Stubs, d.stubs(p)) }},
+		entry{"stubs", func(p config.NodePair) { t.stubs = merged(t.stubs, d.stubs(p)) }},
 		entry{"timeout", func(p config.NodePair) { t.Timeout = d.duration(p) }},
 		entry{"inputs", func(p config.NodePair) {
 			for _, item := range d.list(p) {
@@ -516,7 +516,7 @@ func (d *decoder) expect(o config.NodePair) Expect {
 			}
 		}},
 		entry{"contains", func(p config.NodePair) { e.Contains = records(p) }},
-		entry{"count", func(p config.NodePair) { e.countPos = p.Key.Pos; e.Count = d.count(p) }},
+		entry{"count", func(p config.NodePair) { e.countPos = p.Key.Pos; e.count = d.count(p) }},
 		entry{"where", func(p config.NodePair) { e.Where = d.conditions(p) }},
 		entry{"some", func(p config.NodePair) { e.Some = d.conditions(p) }},
 		entry{"none", func(p config.NodePair) { e.None = d.conditions(p) }},

@@ -96,7 +96,7 @@ func (res *Result) run(ctx context.Context, reg *plugin.Registry) error {
 	}
 	defer os.RemoveAll(dir)
 	direct := slices.ContainsFunc(t.Inputs, func(f Feed) bool { return f.Input == "" && f.Wait == 0 })
-	r := &rig{stubs: t.Stubs}
+	r := &rig{stubs: t.stubs}
 	r.prepare(cfg, dir, direct)
 	log := &lockedBuffer{}
 	e, more := engine.New(cfg, r.registry(reg), engine.Options{Handler: logging.NewHandler(log, slog.LevelWarn), Version: "test"})

@@ -118,16 +118,16 @@ func failsOnly(e Expect, got []Event, change func(*Expect)) bool {
 func (u *updater) expectation(res *Result, e *Expect, got Arrived) {
 	if e.Nothing || e.HasExact {
 		exact := failsOnly(*e, got.Events, func(x *Expect) {
-			x.Contains, x.Count, x.Where, x.Some, x.None, x.Tag = nil, nil, nil, nil, nil, ""
+			x.Contains, x.count, x.Where, x.Some, x.None, x.Tag = nil, nil, nil, nil, nil, ""
 		})
 		if exact {
 			u.records(res, e, got)
 		}
 	}
-	if len(e.Count) > 0 {
+	if len(e.count) > 0 {
 		u.count(res, e, got)
 	}
-	if failsOnly(*e, got.Events, func(x *Expect) { x.Nothing, x.HasExact, x.Count = false, false, nil }) {
+	if failsOnly(*e, got.Events, func(x *Expect) { x.Nothing, x.HasExact, x.count = false, false, nil }) {
 		u.leave(res, e.Output, "contains, where, some, none and tag are not changed", nil)
 	}
 }
@@ -135,7 +135,7 @@ func (u *updater) expectation(res *Result, e *Expect, got Arrived) {
 var countEntry = regexp.MustCompile(`^(count\s*:\s*)\d+`)
 
 func (u *updater) count(res *Result, e *Expect, got Arrived) {
-	if !failsOnly(Expect{Count: e.Count}, got.Events, func(*Expect) {}) {
+	if !failsOnly(Expect{count: e.count, countPos: e.countPos}, got.Events, func(*Expect) {}) {
 		return
 	}
 	i, col := e.countPos.Line-1, e.countPos.Col-1

@@ -85,3 +85,29 @@ func command(t *testing.T, line string) string {
 	t.Fatalf("the command %q is not known here", words[0])
 	return ""
 }
+
+// TestReadmes: the example of a test in both of them passes, with a configuration
+// that fits.
+func TestReadmes(t *testing.T) {
+	const conf = "[INPUT]\n  Name tail\n  Path /a.log\n  Parser json\n[FILTER]\n  Name grep\n  Match *\n  Exclude level debug\n[OUTPUT]\n  Name null\n  Alias pager\n  Match *\n"
+	dir := t.TempDir()
+	for _, readme := range []string{"README.md", "README.ja.md"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", readme))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, found := strings.Cut(string(text), "```yaml\n# fluent-bit.test.yaml")
+		example, _, ended := strings.Cut(rest, "```")
+		if !found || !ended {
+			t.Fatalf("%s has no example of a test", readme)
+		}
+		for name, text := range map[string]string{"fluent-bit.conf": conf, "fluent-bit.test.yaml": "#" + example} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := command(t, "kagari test "+filepath.Join(dir, "fluent-bit.test.yaml")); !strings.Contains(got, "1 test passed") {
+			t.Errorf("%s:\n%s", readme, got)
+		}
+	}
+}
