@@ -103,6 +103,7 @@ func (m *metrics) stream(st *streamTask) {
 	name := plugin.Label{Name: "name", Value: st.id}
 	m.gauge("kagari_stream_groups", "Groups that a stream task holds.", float64(st.task.Groups()), name)
 	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", st.task.Dropped(), name, plugin.Label{Name: "reason", Value: "task_memory_full"})
+	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", st.refused.Load(), name, plugin.Label{Name: "reason", Value: "stopped"})
 }
 
 func (m *metrics) parser(p *parser.Parser) {

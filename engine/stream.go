@@ -23,6 +23,7 @@ type streamTask struct {
 	out     *source // nil: results are printed
 	log     *slog.Logger
 	dropped atomic.Uint64 // of the task, as the log knows it
+	refused atomic.Uint64 // results that were not taken, as the process was ending
 }
 
 // takes tells whether the task is for events of a source and a tag.
@@ -89,9 +90,11 @@ func (st *streamTask) emit(ctx context.Context, from *lineage, out *event.Batch)
 		return
 	}
 	out.Tag = st.out.defaultTag
+	n := len(out.Events)
 	ctx = context.WithValue(ctx, lineageKey{}, &lineage{st, from})
 	if err := st.out.Emit(ctx, out); err != nil {
-		st.log.Warn("results of the stream task were not taken", "error", err)
+		st.refused.Add(uint64(n))
+		st.log.Warn("results of the stream task were not taken", "records", n, "error", err)
 	}
 }
 

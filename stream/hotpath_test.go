@@ -23,23 +23,6 @@ func hotBatch(t testing.TB) *event.Batch {
 	return batch(t, "t", records...)
 }
 
-// TestAllocations checks that records cost no memory of their own.
-func TestAllocations(t *testing.T) {
-	for _, sql := range hot {
-		task, in, out := compile(t, sql, Options{}), hotBatch(t), event.NewBatch("")
-		now := time.Unix(1, 0)
-		n := testing.AllocsPerRun(100, func() {
-			task.Process(in, now, out)
-			out.Free()
-			out = event.NewBatch("")
-		})
-		// The race detector and the pools' rare refills make some for each batch.
-		if n > 20 {
-			t.Errorf("%s allocates %v times for 100 records", sql, n)
-		}
-	}
-}
-
 func BenchmarkProcess(b *testing.B) {
 	for i, sql := range hot {
 		b.Run(fmt.Sprint(i), func(b *testing.B) {

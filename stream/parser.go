@@ -427,6 +427,9 @@ var units = []struct {
 	d    time.Duration
 }{{"SECOND", time.Second}, {"MINUTE", time.Minute}, {"HOUR", time.Hour}, {"DAY", 24 * time.Hour}}
 
+// never is the size of a window that does not end.
+const never = time.Duration(math.MaxInt64)
+
 // duration reads a number and a unit.
 func (p *parser) duration() time.Duration {
 	at := p.peek().pos
@@ -436,9 +439,9 @@ func (p *parser) duration() time.Duration {
 		if t.is(u.name) || t.is(u.name+"S") {
 			if n == 0 {
 				p.warn(at, "", "a window of no time is never reported")
-				return math.MaxInt64
+				return never
 			}
-			return min(time.Duration(n), math.MaxInt64/u.d) * u.d
+			return min(time.Duration(n), never/u.d) * u.d
 		}
 	}
 	p.expected(t, "SECOND, MINUTE, HOUR or DAY", "SECOND", "MINUTE", "HOUR", "DAY")
@@ -466,7 +469,10 @@ func (p *parser) windowClause(st *statement) {
 		p.word("BY")
 		st.window.Advance = p.duration()
 		p.symbol(")")
-		if st.window.Advance >= st.window.Size {
+		switch {
+		case st.window.Size == never:
+			st.window.Advance = 0
+		case st.window.Advance >= st.window.Size:
 			p.warn(at, "", "the window does not advance by less than its size; it is a tumbling window of that time")
 			st.window = Window{Size: st.window.Advance}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -336,6 +337,37 @@ func TestHoppingWindow(t *testing.T) {
 	report(`{"n":1,"s":5,"lo":5,"hi":5}`)
 	task.Hop() // 12
 	report("")
+}
+
+// TestConcurrentUse is for the race detector, and counts.
+func TestConcurrentUse(t *testing.T) {
+	task := compile(t, "SELECT k, COUNT(*) AS n, MAX(v) FROM TAG:'t' WINDOW HOPPING (4 SECOND, ADVANCE BY 2 SECOND) GROUP BY k;", Options{})
+	plain := compile(t, "SELECT upper(k) AS k FROM TAG:'t' WHERE v > 1;", Options{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			in, out := batch(t, "t", `{"k":"a","v":1}`, `{"k":"b","v":2}`), event.NewBatch("")
+			for range 100 {
+				task.Process(in, time.Unix(1, 0), out)
+				plain.Process(in, time.Unix(1, 0), out)
+			}
+			if got := texts(out); len(got) != 100 || got[99] != `{"k":"B"}` {
+				t.Errorf("the results are %d of %s", len(got), got[len(got)-1])
+			}
+		})
+	}
+	wg.Go(func() {
+		for range 20 {
+			task.Hop()
+			task.Groups()
+		}
+	})
+	wg.Wait()
+	out := event.NewBatch("")
+	task.Report("", time.Unix(1, 0), out)
+	if got := strings.Join(texts(out), " "); !strings.Contains(got, `{"k":"a","n":400,"MAX(v)":1}`) {
+		t.Errorf("the window is %s", got)
+	}
 }
 
 // TestForecast checks the line through values that lie on one.

@@ -28,8 +28,9 @@ type Task struct {
 	mu sync.Mutex
 	// table is the groups since the last batch, report or hop; slots are what is
 	// before it in a hopping window, oldest first.
-	table groupTable
-	slots []groupTable
+	table    groupTable
+	slots    []groupTable
+	slotSize int // of all slots
 	// fresh: there is something that no report had.
 	fresh bool
 	// sorted is the results so far of a selection with ORDER BY.
@@ -328,7 +329,7 @@ func (t *Task) gather(r *row) {
 	key = key[from:]
 	g := t.table.index[string(key)]
 	if g == nil {
-		if t.size()+t.table.cost(key, len(t.plan.aggregates)) > t.opts.StateLimit {
+		if t.slotSize+t.table.size+t.table.cost(key, len(t.plan.aggregates)) > t.opts.StateLimit {
 			t.dropped.Add(1)
 			return
 		}
@@ -343,14 +344,6 @@ func (t *Task) gather(r *row) {
 			g.sums[i].add(a, a.arg(r), r.time, &t.opts)
 		}
 	}
-}
-
-func (t *Task) size() int {
-	n := t.table.size
-	for i := range t.slots {
-		n += t.slots[i].size
-	}
-	return n
 }
 
 // report appends one event for each group. t.mu is held.

@@ -51,6 +51,7 @@ func (t *Task) Report(tag string, now time.Time, out *event.Batch) {
 	all.merge(&t.table, t.plan.aggregates)
 	t.report(&all, r, out)
 	if len(t.slots) > 0 {
+		t.slotSize -= t.slots[0].size
 		t.slots[0] = groupTable{}
 		t.slots = t.slots[1:]
 	}
@@ -61,6 +62,7 @@ func (t *Task) Hop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slots = append(t.slots, t.table)
+	t.slotSize += t.table.size
 	t.table = groupTable{}
 }
 
