@@ -170,7 +170,11 @@ func (r *Reporter) details(res *Result) {
 		}
 		fmt.Fprintf(r.W, "    %s got %s\n", clean(name), count(len(o.Events)))
 		for _, ev := range o.Events {
-			fmt.Fprintf(r.W, "      %s %s %s\n", r.paint(dim, clean(ev.Tag)), r.paint(dim, formatTime(ev.Time)), clean(show(ev.Record)))
+			meta := ""
+			if len(ev.Meta) > 1 {
+				meta = " " + show(ev.Meta)
+			}
+			fmt.Fprintf(r.W, "      %s %s\n", r.paint(dim, clean(ev.Tag+" "+formatTime(ev.Time)+meta)), clean(show(ev.Record)))
 		}
 	}
 }
