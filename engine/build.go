@@ -398,7 +398,8 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 			b.fail(kind, own, err)
 			continue
 		}
-		st := &step{id: env.ID, plugin: def.Name, filter: f, log: env.Log, env: env, emitter: emitter}
+		st := &step{id: env.ID, plugin: def.Name, filter: f, log: env.Log, env: env, emitter: emitter,
+			owner: owner, scope: inst.Kind.String(), stage: i}
 		if p.Condition != nil {
 			if st.condition, err = newCondition(p.Condition); err != nil {
 				b.fail(kind, own, err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/kagarilog/kagari/parser"
@@ -29,7 +30,11 @@ func (e *Engine) Metrics() []plugin.Metric {
 		}
 	}
 	for _, f := range e.allSteps() {
-		m.filter(f)
+		if f.scope == "" {
+			m.filter(f)
+		} else {
+			m.processor(f)
+		}
 		f.env.Stats.Each(m.each(f.id))
 	}
 	for _, st := range e.tasks {
@@ -97,6 +102,18 @@ func (m *metrics) filter(f *step) {
 	m.counter("fluentbit_filter_add_records_total", "Total number of new added records.", f.added.Load(), name)
 	m.counter("fluentbit_filter_drop_records_total", "Total number of dropped records.", f.dropped.Load(), name)
 	m.counter("fluentbit_filter_drop_bytes_total", "Total number of dropped bytes.", f.droppedBytes.Load(), name)
+}
+
+func (m *metrics) processor(f *step) {
+	labels := []plugin.Label{{Name: "scope", Value: f.scope}, {Name: "owner", Value: f.owner}, {Name: "processor", Value: f.plugin},
+		{Name: "stage", Value: strconv.Itoa(f.stage)}, {Name: "signal", Value: "logs"}}
+	in, added, dropped := f.records.Load(), f.added.Load(), f.dropped.Load()
+	m.counter("fluentbit_processor_invocations_total", "Total number of processor unit invocations.", f.calls.Load(), labels...)
+	m.counter("fluentbit_processor_errors_total", "Total number of processor unit errors.", f.errors.Load(), labels...)
+	m.counter("fluentbit_processor_items_in_total", "Total number of items seen by processor units.", in, labels...)
+	m.counter("fluentbit_processor_items_out_total", "Total number of items produced by processor units.", max(in+added, dropped)-dropped, labels...)
+	m.counter("fluentbit_processor_items_drop_total", "Total number of items dropped by processor units.", dropped, labels...)
+	m.counter("fluentbit_processor_items_add_total", "Total number of items added by processor units.", added, labels...)
 }
 
 func (m *metrics) stream(st *streamTask) {

@@ -20,7 +20,13 @@ type step struct {
 	env       *plugin.Env
 	emitter   *source // where events that the filter makes enter
 
+	// Of processors: the name of the input or output, which of the two it is, and
+	// the place among its processors.
+	owner, scope string
+	stage        int
+
 	records, bytes, added, dropped, droppedBytes atomic.Uint64
+	calls, errors                                atomic.Uint64
 }
 
 // apply runs the filter over the batch. A failing filter is logged and leaves
@@ -32,6 +38,7 @@ func (st *step) apply(ctx context.Context, b *event.Batch) {
 	before, size := len(b.Events), b.Size()
 	st.bytes.Add(uint64(size))
 	st.records.Add(uint64(before))
+	st.calls.Add(1)
 	var err error
 	if st.condition == nil {
 		err = protect(func() error { return st.filter.Filter(ctx, b) })
@@ -39,6 +46,7 @@ func (st *step) apply(ctx context.Context, b *event.Batch) {
 		err = st.applyWhere(ctx, b)
 	}
 	if err != nil {
+		st.errors.Add(1)
 		st.log.Error("the filter failed; the records go on as they are", "error", err)
 	}
 	if d := len(b.Events) - before; d > 0 {
