@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
-	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin/plugintest"
 )
 
@@ -84,9 +83,7 @@ func joinCrashes(t *testing.T, seed uint64) {
 		em.dead.Store(false)
 		in := r.make("path", "$/a.log*", "db", "$/pos.db", "multiline.parser", "cri")
 		in.readSize = int64(50 + rnd.IntN(500))
-		core, err := multiline.NewJoiner([]*multiline.Parser{multiline.NewBuiltin("cri")}, multiline.Options{Timeout: time.Hour})
-		r.must(err)
-		in.joining.core = core
+		r.joinFor(in, time.Hour)
 		run := plugintest.Run(t, in, em)
 		for range rnd.IntN(6) {
 			write()
@@ -119,6 +116,9 @@ func joinCrashes(t *testing.T, seed uint64) {
 	}
 	if st, err := os.Stat(r.path("a.log")); err == nil && stored[inodeOf(t, r.path("a.log"))] != st.Size() {
 		t.Errorf("the stored offset is %d in the end, want %d", stored[inodeOf(t, r.path("a.log"))], st.Size())
+	}
+	if strings.Contains(r.log.String(), "not about its content") {
+		t.Error("what is in front of a stored offset is not what was stored with it")
 	}
 	t.Logf("%d records in %d files", len(want), old+1)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/parser"
+	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
 	"github.com/kagarilog/kagari/plugin/plugintest"
 )
@@ -32,7 +33,7 @@ func (r *rig) joinEnv() {
 			"first":  {"format", "regex", "regex", `^(?<mon>[A-Z][a-z]{2}) (?<day>\d+) (?<log>.*)`},
 			"level":  {"format", "regex", "regex", `^\s+level=(?<level>\w+) (?<note>.*)`},
 			"json":   {"format", "json"},
-			"other":  {"format", "json", "time_key", "time", "time_format", "%s"},
+			"dated":  {"format", "json", "time_key", "time", "time_format", "%s"},
 			"docker": {"format", "regex", "regex", `^\{"log": ?"(?<y>\d{4})`},
 		}[name]
 		if props == nil {
@@ -43,6 +44,19 @@ func (r *rig) joinEnv() {
 			return nil, ps.Err()
 		}
 		return p, nil
+	}
+}
+
+// joinFor sets how long in waits for further lines; for multiline parsers it is
+// half a second at least.
+func (r *rig) joinFor(in *Input, d time.Duration) {
+	r.Helper()
+	j := &in.joining
+	j.flush, j.dockerFlush = d, d
+	if j.core != nil {
+		var err error
+		j.core, err = multiline.NewJoiner([]*multiline.Parser{multiline.NewBuiltin("cri")}, multiline.Options{Timeout: max(d, time.Second/2)})
+		r.must(err)
 	}
 }
 
@@ -210,7 +224,7 @@ func TestJoinedRecordsInTime(t *testing.T) {
 			r := joinRig(t)
 			r.write("a.log", text)
 			in := r.make(kv...)
-			in.joining.flush, in.joining.dockerFlush = 50*time.Millisecond, 50*time.Millisecond
+			r.joinFor(in, 50*time.Millisecond)
 			r.run = plugintest.Run(t, in, r.em)
 			r.want(want)
 			r.append("a.log", more)
@@ -335,6 +349,50 @@ func TestJoinedRecordsOfCompressedFiles(t *testing.T) {
 	if rows := readRows(t, r.path("pos.db")); rows[0].offset != st.Size() {
 		t.Errorf("the stored offset is %d in the end, want %d", rows[0].offset, st.Size())
 	}
+}
+
+func TestJoinedRecordsOfFilesThatAreGivenUp(t *testing.T) {
+	r := joinRig(t)
+	r.write("a.log", "Jun 3 a\n b\n"+strings.Repeat("x", 300)+"\n c\n")
+	r.start(with(firstLineMode, "multiline_flush", "1h", "buffer_chunk_size", "200", "buffer_max_size", "200")...)
+	r.want(`{"mon":"Jun","day":"3","log":"a\n b"}`)
+	r.logged("file is given up")
+}
+
+// A cut line is no part of a record, and in the older ways ends one.
+func TestJoinedRecordsAndCutLines(t *testing.T) {
+	long := strings.Repeat("x", 300)
+	f := func(kv []string, text string, want ...string) {
+		t.Helper()
+		r := joinRig(t)
+		r.write("a.log", text)
+		r.start(with(kv, "truncate_long_lines", "on", "skip_empty_lines", "on", "buffer_chunk_size", "200", "buffer_max_size", "200")...)
+		r.eventually("the file is read", func() bool { return r.in.unread.Load() == 0 })
+		r.stop()
+		r.exactly(want...)
+	}
+	f(firstLineMode, "Jun 3 a\n  b\n"+long+"\n after\nJun 4 c\n\n d\n", `{"mon":"Jun","day":"3","log":"a\n  b"}`,
+		`{"log":"`+long[:199]+`"}`, `{"log":" after"}`, `{"mon":"Jun","day":"4","log":"c\n d"}`)
+	f([]string{"multiline.parser", "java", "offset_key", "o"}, "java.lang.AException: a\n\tat b.c(D.java:1)\n"+long+"\n\tat after.x(Y.java:2)\nend\n",
+		`{"o":42,"log":"`+long[:199]+`"}`, `{"log":"java.lang.AException: a\n\tat b.c(D.java:1)\n\tat after.x(Y.java:2)\n","o":365}`, `{"log":"end\n","o":365}`)
+}
+
+// Records older than ignore_older are dropped with all their lines.
+func TestJoinedRecordsThatAreTooOld(t *testing.T) {
+	f := func(kv []string, text string, dropped uint64, want ...string) {
+		t.Helper()
+		r := joinRig(t)
+		r.write("a.log", text)
+		r.start(with(kv, "ignore_older", "1d")...)
+		r.eventually("the file is read", func() bool { return r.in.unread.Load() == 0 })
+		r.stop()
+		r.exactly(want...)
+		if n := plugintest.Dropped(r.env, "older_than_ignore_older"); n != dropped {
+			t.Errorf("%d records or lines count as dropped, want %d", n, dropped)
+		}
+	}
+	f([]string{"multiline", "on", "parser_firstline", "dated"}, `{"time":"1700000000","log":"old"}`+"\n of it\n"+`{"log":"new"}`+"\n of it\n", 2, `{"log":"new\n of it"}`)
+	f(with(dockerMode, "parser", "dated"), `{"log":"a ","time":"1700000000"}`+"\n"+`{"log":"b\n","time":"1700000000"}`+"\n"+`{"log":"new\n"}`+"\n", 1, `{"log":"new\n"}`)
 }
 
 // refusing takes nothing while refuse is set.
