@@ -101,6 +101,12 @@ func (l *loader) rule(n node, route bool) (Rule, error) {
 		return r, fmt.Errorf("it needs a field, such as '$level'")
 	}
 	r.Field = field.val.text
+	switch rest, ok := strings.CutPrefix(r.Field, "$"); {
+	case !strings.Contains(r.Field, "$"):
+		l.warn(field.val.pos, fmt.Sprintf("write $%s", r.Field), "the field %q is no key but a text, which is the same for all records", r.Field)
+	case ok && (strings.HasPrefix(rest, "TAG") || rest != "" && rest[0]-'0' <= 9):
+		l.warn(field.val.pos, "", "conditions do not know the tag or captures, so that a rule about %q never holds", r.Field)
+	}
 	op, ok := n.get("op")
 	if !ok || !isText(op.val) {
 		return r, fmt.Errorf("it needs an op: %s", strings.Join(ruleOps, ", "))
