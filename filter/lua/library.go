@@ -11,6 +11,7 @@ func (m *machine) openLibrary() {
 	m.openStrings()
 	m.openOS()
 	m.openBits()
+	m.brakeCoroutines()
 	g := m.state.G.Global
 	set := func(t *lua.LTable, name string, fn lua.LGFunction) { t.RawSetString(name, m.state.NewFunction(fn)) }
 	next := m.state.NewFunction(m.next)
@@ -114,7 +115,12 @@ func (m *machine) next(l *lua.LState) int {
 			l.RaiseError("invalid key to 'next'")
 		}
 	} else {
-		k, v = t.Next(key)
+		if key == lua.LNil {
+			m.walks.start(t)
+		}
+		if k, v = t.Next(key); k != lua.LNil && m.walks.over(t, k) {
+			k = lua.LNil
+		}
 	}
 	l.Push(k)
 	if k == lua.LNil {

@@ -1,13 +1,12 @@
 package lua
 
 import (
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
-
-	"github.com/kagarilog/kagari/plugin/plugintest"
 )
 
 // evaluator is a function that returns the results of an expression as text.
@@ -38,7 +37,7 @@ end`
 // testMachine returns a machine that has run a script.
 func testMachine(t testing.TB, text string) *machine {
 	t.Helper()
-	m := newMachine(plugintest.Env(t).Log)
+	m := newMachine(slog.New(slog.DiscardHandler))
 	if err := m.load(source{name: "test", chunk: "test", text: text}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"math"
 	"sync"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -95,7 +96,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		return nil, fmt.Errorf("the script %s has no global function %q, which call names", source.name, c.Call)
 	}
 	f := &Filter{
-		machine: m, call: c.Call, timeAsTable: c.TimeAsTable, log: env.Log,
+		machine: m, call: c.Call, timeAsTable: c.TimeAsTable, log: env.Log, patience: env.Service.Grace / 2,
 		failed: env.Stats.Counter(failedMetric, "Batches that a script left as they were because it failed.", "", ""),
 	}
 	m.exit = env.Stop
@@ -115,6 +116,9 @@ type Filter struct {
 	log         *slog.Logger
 	failed      *plugin.Counter
 
+	// patience is how long a script may go on after its input has ended.
+	patience time.Duration
+
 	mu      sync.Mutex
 	machine *machine
 	tag     lua.LString   // the tag of the last batch, boxed in tagArg
@@ -133,10 +137,12 @@ func (f *Filter) Filter(ctx context.Context, b *event.Batch) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer f.unstage()
+	defer f.machine.brake.watch(ctx, f.patience)()
 	if f.tagArg == nil || string(f.tag) != b.Tag {
 		f.tag = lua.LString(b.Tag)
 		f.tagArg = f.tag
 	}
+	f.machine.sweep(len(b.Events))
 	for i := range b.Events {
 		if err := f.event(&b.Events[i]); err != nil {
 			f.failed.Add(1)
@@ -150,6 +156,7 @@ func (f *Filter) Filter(ctx context.Context, b *event.Batch) error {
 }
 
 func (f *Filter) unstage() {
+	f.machine.walks.clear()
 	clear(f.staged)
 	f.staged = f.staged[:0]
 	if cap(f.staged) > maxStaged {

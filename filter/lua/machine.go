@@ -23,10 +23,14 @@ type machine struct {
 	types *types // nil if there are none
 	hint  int    // bytes that the record at hand may need
 
+	brake   *brake
+	walks   walks
 	formats map[string]*timefmt.Format // of os.date
 	random  *rand.Rand                 // of math.random
 	concat  *lua.LFunction             // the operator ..
 	exit    func(code int)             // what os.exit does, nil while the script is loaded
+
+	untilSweep int // records until the next sweep
 
 	null      lua.LValue  // what flb_null is when enabled
 	lazyMeta  *lua.LTable // of records; scripts never see it
@@ -54,6 +58,7 @@ func newMachine(log *slog.Logger) *machine {
 	setup()
 	m := &machine{
 		log:     log,
+		brake:   newBrake(),
 		formats: map[string]*timefmt.Format{},
 		random:  newRandom(0),
 		state: lua.NewState(lua.Options{
@@ -61,6 +66,7 @@ func newMachine(log *slog.Logger) *machine {
 			RegistrySize: stackStart, RegistryGrowStep: stackStep, RegistryMaxSize: stackMax,
 		}),
 	}
+	m.state.SetContext(m.brake)
 	m.null = m.state.NewUserData()
 	m.mapMeta, m.arrayMeta = m.newMeta(typeMap), m.newMeta(typeArray)
 	m.lazyMeta = m.newMeta(typeMap)

@@ -11,6 +11,7 @@ type matcher struct {
 	state    *lua.LState
 	src, pat string
 	depth    int
+	steps    int
 	count    int // captures so far
 	captures [maxCaptures]capture
 }
@@ -22,6 +23,9 @@ const (
 	maxCaptures = 32
 	// maxMatchDepth is how many parts of a pattern may wait for each other.
 	maxMatchDepth = 200
+
+	// stepsPerLook is how often a pattern that takes long looks at the brake.
+	stepsPerLook = 1 << 14
 
 	openCapture     = -1 // its end is not known yet
 	positionCapture = -2 // () captures where it is
@@ -41,9 +45,21 @@ func (m *matcher) match(s, p int) int {
 	if m.depth++; m.depth > maxMatchDepth {
 		m.state.RaiseError("pattern too complex")
 	}
+	if m.steps++; m.steps%stepsPerLook == 0 {
+		m.look()
+	}
 	end := m.rest(s, p)
 	m.depth--
 	return end
+}
+
+// look fails if the script has to stop.
+func (m *matcher) look() {
+	select {
+	case <-m.state.Context().Done():
+		m.state.RaiseError("%s", m.state.Context().Err().Error())
+	default:
+	}
 }
 
 // rest matches the rest of the pattern.
