@@ -3,6 +3,7 @@ package stream
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/regex"
@@ -222,18 +223,24 @@ func (c *compiler) binary(n *binaryNode) expr {
 	}
 }
 
-// narrow gives a literal the width that it has in Fluent Bit: integers of 32
-// bits and floats of 32 bits.
+// narrow gives a literal the value that it has in Fluent Bit: integers and floats
+// have 32 bits, and -0.5 is 0.5, as its lexer knows no negative numbers that begin
+// with 0.
 func (c *compiler) narrow(n *literalNode) val {
 	const fix = "write the number in brackets to compare with it exactly"
 	v := n.v
+	s := c.p.query[n.pos:n.end]
+	if len(s) > 1 && s[0] == '-' && (s[1] < '1' || s[1] > '9') && v.float() != 0 {
+		v.n, v.f = -v.n, -v.f
+		c.p.warn(n.pos, fix, "as in Fluent Bit the sign counts only directly before a number from 1 on, which makes it %s", v.appendText(nil))
+	}
 	switch v.k {
 	case integer:
 		if v.n = int64(int32(v.n)); v.n != n.v.n {
 			c.p.warn(n.pos, fix, "as in Fluent Bit the number is taken to 32 bits, which makes it %d", v.n)
 		}
 	case floating:
-		if v.f == math.Trunc(v.f) && math.Abs(v.f) >= 1<<63 {
+		if !strings.ContainsAny(s, ".eE") { // An integer that does not fit.
 			v = val{k: integer, n: -1} // What atoi makes of the greatest number.
 			if n.v.f < 0 {
 				v.n = 0

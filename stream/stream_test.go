@@ -222,6 +222,8 @@ func TestWarnings(t *testing.T) {
 	f("SELECT a FROM TAG:'t' WINDOW TUMBLING (5 SECOND);", "WINDOW has no effect")
 	f("SELECT a FROM TAG:'t' WHERE a > 3000000000;", "32 bits")
 	f("SELECT a FROM TAG:'t' WHERE a > (3000000000);")
+	f("SELECT a FROM TAG:'t' WHERE a > -0.5;", "makes it 0.5")
+	f("SELECT a FROM TAG:'t' WHERE a > -1.5 AND a > -2 AND a > (-0.5);")
 	f("CREATE STREAM x WITH (tga='y') AS SELECT a FROM TAG:'t';", `"tga" is not known`)
 	f("SELECT COUNT(*) FROM TAG:'t' WINDOW HOPPING (5 SECOND, ADVANCE BY 9 SECOND);", "does not advance")
 	f("SELECT COUNT(*) FROM TAG:'t' WINDOW TUMBLING (0 SECOND);", "never reported")
