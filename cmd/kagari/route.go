@@ -33,9 +33,12 @@ func (f *routerFlags) load() (*config.Config, option.Problems) {
 	if f.configFile != "" {
 		cfg, ps = config.Load(f.configFile, opts)
 	}
+	// The tasks of the command line come first, and those of files can read their
+	// streams.
 	for i, sql := range f.tasks {
 		name := fmt.Sprintf("flb-console:%d", i)
-		cfg.StreamTasks = append(cfg.StreamTasks, &plugin.Section{Name: "stream_processor", Props: props("name", name, "exec", sql)})
+		task := &plugin.Section{Name: "stream_processor", Props: props("name", name, "exec", sql)}
+		cfg.StreamTasks = slices.Insert(cfg.StreamTasks, i, task)
 	}
 	for _, inst := range f.plugins {
 		_, more := cfg.AddInstance(inst.Kind, inst.Name, inst.Props)
