@@ -87,7 +87,7 @@ func (j *dockerJoiner) emit(b *event.Batch, ns int64) {
 }
 
 func (j *dockerJoiner) flush(b *event.Batch, _, ns int64, all bool) {
-	if _, due, ok := j.held(); ok && (all || due <= ns) {
+	if _, due, ok := j.held(); ok && (all || j.in.joining.isDue(due, ns)) {
 		j.emit(b, ns)
 	}
 }

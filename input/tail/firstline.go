@@ -175,7 +175,7 @@ func emptied(b []byte) []byte {
 }
 
 func (j *firstLineJoiner) flush(b *event.Batch, _, ns int64, all bool) {
-	if _, due, ok := j.held(); ok && (all || due <= ns) {
+	if _, due, ok := j.held(); ok && (all || j.in.joining.isDue(due, ns)) {
 		j.emit(b)
 	}
 }

@@ -20,12 +20,12 @@ func (in *Input) expire(ctx context.Context, out plugin.Emitter) error {
 		return nil
 	}
 	now := time.Now().UnixNano()
-	if now < in.holders.due {
+	if !in.joining.isDue(in.holders.due, now) {
 		return nil
 	}
 	in.holders.due = math.MaxInt64
 	for f := range in.holders.files {
-		if _, due, _ := f.join.held(); due > now {
+		if _, due, _ := f.join.held(); !in.joining.isDue(due, now) {
 			in.holders.note(f)
 			continue
 		}

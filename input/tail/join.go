@@ -96,6 +96,18 @@ func newJoining(c *Config, env *plugin.Env) (j joining, err error) {
 	return j, nil
 }
 
+// longest is how long lines are held at most.
+func (j *joining) longest() time.Duration {
+	if j.core != nil {
+		return j.core.Timeout()
+	}
+	return max(j.flush, j.dockerFlush)
+}
+
+// isDue tells whether something is due by now. It is as well if that seems to be
+// longer than lines are held, as the clock was set back.
+func (j *joining) isDue(due, now int64) bool { return due <= now || due-now > int64(j.longest()) }
+
 // newJoiner returns the joiner of a file, or nil.
 func (in *Input) newJoiner(f *file) joiner {
 	switch j := &in.joining; {
@@ -179,10 +191,11 @@ func (h *holders) note(f *file) {
 	h.due = min(h.due, due)
 }
 
-// wait is how long until something is due, at most an hour.
-func (h *holders) wait() time.Duration {
+// wait is how long until something is due. most is how long lines are held: when
+// the clock is set back, what is due is found then.
+func (h *holders) wait(most time.Duration) time.Duration {
 	if len(h.files) == 0 {
 		return time.Hour
 	}
-	return min(max(time.Duration(h.due-time.Now().UnixNano()), 0), time.Hour)
+	return min(max(time.Duration(h.due-time.Now().UnixNano()), 0), most)
 }

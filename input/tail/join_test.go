@@ -248,10 +248,38 @@ func TestJoinedRecordsOfALateReader(t *testing.T) {
 	r.append("a.log", " b\n")
 	r.must(in.expire(t.Context(), r.em))
 	r.exactly(`{"mon":"Jun","day":"3","log":"a\n b"}`)
-	if len(in.holders.files) != 0 || in.holders.wait() < time.Minute {
-		t.Errorf("%d files are held, the next in %v", len(in.holders.files), in.holders.wait())
+	if wait := in.holders.wait(0); len(in.holders.files) != 0 || wait < time.Minute {
+		t.Errorf("%d files are held, the next in %v", len(in.holders.files), wait)
 	}
 	r.must(in.Close())
+}
+
+// A clock that is set back holds no record for long.
+func TestJoinedRecordsWhenTheClockIsSetBack(t *testing.T) {
+	for _, kv := range [][]string{firstLineMode, with(dockerMode, "parser", "json")} {
+		r := joinRig(t)
+		r.write("a.log", "Jun 3 a\n"+`{"log":"b"}`+"\n")
+		in, f := r.byHand(kv...)
+		r.turn(in, f, r.em)
+		in.queue.done(f, false)
+		before := len(r.em.Records())
+		r.must(in.expire(t.Context(), r.em))
+		if n := len(r.em.Records()); n != before || !f.holds.Load() {
+			t.Errorf("%q: %d records at once, want %d", kv, n, before)
+		}
+		switch j := f.join.(type) {
+		case *firstLineJoiner:
+			j.since += int64(time.Hour)
+		case *dockerJoiner:
+			j.since += int64(time.Hour)
+		}
+		in.holders.due += int64(time.Hour)
+		r.must(in.expire(t.Context(), r.em))
+		if n := len(r.em.Records()); n != before+1 || f.holds.Load() {
+			t.Errorf("%q: %d records, want %d", kv, n, before+1)
+		}
+		r.must(in.Close())
+	}
 }
 
 // The stored offset is in front of what is held, until it was delivered.

@@ -169,7 +169,7 @@ func (in *Input) read(ctx context.Context, out plugin.Emitter) error {
 				}
 				return plugin.ErrStop
 			}
-			timer.Reset(in.holders.wait())
+			timer.Reset(in.holders.wait(in.joining.longest()))
 			select {
 			case <-ctx.Done():
 			case <-in.queue.wake:
