@@ -17,7 +17,7 @@ type brake struct{ done atomic.Pointer[chan struct{}] }
 
 var _ context.Context = (*brake)(nil)
 
-var errStopped = errors.New("the script did not end in time and was stopped, because the input that it works for ends")
+var errStopped = errors.New("the script did not end in time and was stopped")
 
 func newBrake() *brake {
 	b := &brake{}

@@ -91,7 +91,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if err := m.load(source); err != nil {
 		return nil, err
 	}
-	fn, ok := m.state.GetGlobal(c.Call).(*lua.LFunction)
+	fn, ok := m.state.G.Global.RawGetString(c.Call).(*lua.LFunction)
 	if !ok {
 		return nil, fmt.Errorf("the script %s has no global function %q, which call names", source.name, c.Call)
 	}
@@ -197,7 +197,7 @@ func (f *Filter) event(e *event.Event) error {
 // nil if the function has nothing to do with metadata.
 func (f *Filter) run(e *event.Event) (code, when, meta, record lua.LValue, err error) {
 	m, l := f.machine, f.machine.state
-	l.Push(l.GetGlobal(f.call))
+	l.Push(l.G.Global.RawGetString(f.call)) // Metamethods must not fail out here.
 	l.Push(f.tagArg)
 	l.Push(f.timeArg(e.Time))
 	args, rets := 3, 3
@@ -238,8 +238,8 @@ func (f *Filter) time(v lua.LValue, old int64) (int64, error) {
 			f.log.Error("the script returned a time that is no table with sec and nsec, and the record keeps its time", "function", f.call)
 			return old, nil
 		}
-		l := f.machine.state
-		return joinTime(toInteger(l.GetField(t, "sec")), toInteger(l.GetField(t, "nsec")))
+		m := f.machine
+		return joinTime(toInteger(m.field(t, "sec")), toInteger(m.field(t, "nsec")))
 	}
 	// What is no number counts as 0, as in Fluent Bit.
 	d := float64(lua.LVAsNumber(v))

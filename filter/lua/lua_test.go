@@ -295,6 +295,47 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// Whatever a script does, it fails alone.
+func TestHarshScripts(t *testing.T) {
+	for name, code := range map[string]string{
+		"recursion":            script(`local function g(n) return 1 + g(n + 1) end g(1)`),
+		"recursion of methods": script(`local t = {} setmetatable(t, {__index = function(t, k) return t[k + 1] end}) local x = t[1]`),
+		"recursion of gsub":    script(`local function g() return (string.gsub("a", "a", g)) end g()`),
+		"globals that fail":    `setmetatable(_G, {__index = function() error("no") end}) ` + script(`f = nil r.a = undefined`),
+		"function is gone":     script(`f = nil r.a = nil + 1`),
+		"table in itself":      script(`r.me = {r} r.me[1] = r.me`),
+		"deep table":           script(`local t = r for i = 1, 1000 do t.t = {} t = t.t end`),
+		"wide array":           script(`r.a = {[2^20] = 1}`),
+		"long string":          script(`r.a = string.rep("x", 2^40)`),
+		"sparse keys":          script(`for i = 1, 1000 do local t = {} t[i * 50000000] = 1 end error("no")`),
+		"time with metatable":  "function f(tag, ts, r) return 1, setmetatable({}, {__index = function() error('no') end}), r end",
+		"broken library":       `string = nil table = nil ` + script(`r.a = nil .. "x"`),
+	} {
+		options := []string{}
+		if strings.HasPrefix(name, "time") {
+			options = append(options, "time_as_table", "on")
+		}
+		const record = `{"a":1}`
+		got := through(t, code, record, options...)
+		if got != record {
+			t.Errorf("%s makes %.200s, expected that the record stays", name, got)
+		}
+	}
+}
+
+func TestOSExitAsksTheProcessToEnd(t *testing.T) {
+	env := plugintest.Env(t)
+	code := -1
+	env.Stop = func(n int) { code = n }
+	f := plugintest.NewFilter(t, Def(), env, "call", "f", "code", script(`os.exit(3)`))
+	if got := plugintest.Filtered(t, f, "t", plugintest.Event{Time: 1, Record: `{}`}); len(got) != 1 || code != 3 {
+		t.Errorf("os.exit(3) ended with %d and %d records, expected 3 and 1", code, len(got))
+	}
+	if _, err := plugintest.TryFilter(Def(), env, "call", "f", "code", `os.exit(4)`); err == nil || code != 3 {
+		t.Errorf("os.exit while the script is loaded gives %v", err)
+	}
+}
+
 func TestMetricsPassBy(t *testing.T) {
 	f, err := plugintest.TryFilter(Def(), plugintest.Env(t), "call", "f", "code", script(`error("called")`))
 	if err != nil {

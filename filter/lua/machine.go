@@ -40,9 +40,9 @@ type machine struct {
 
 // Limits of the machine.
 const (
-	// maxCalls is how deeply functions of a script may call each other. In
-	// LuaJIT it depends on their variables and is about this.
-	maxCalls = 16000
+	// maxCalls is how deeply functions of a script may call each other. LuaJIT
+	// takes a few times as much, but gopher-lua needs long to describe it.
+	maxCalls = 5000
 	// stackStart and stackMax are the values that the stack has room for.
 	stackStart, stackStep, stackMax = 4096, 4096, 1 << 20
 	// maxArrayIndex is the largest key up to which gopher-lua makes a table an
@@ -137,7 +137,13 @@ func (m *machine) metadata(e *event.Event) lua.LValue {
 	return m.toLua(cloned(e.Meta))
 }
 
-func cloned(v event.Value) event.Value { return append(event.Value(nil), v...) }
+// cloned returns a copy of v with some room behind it, for the keys that a
+// script adds.
+func cloned(v event.Value) event.Value {
+	return append(make(event.Value, 0, len(v)+spareBytes), v...)
+}
+
+const spareBytes = 40
 
 func (m *machine) newMap() *lua.LTable {
 	t := m.state.NewTable()

@@ -52,8 +52,8 @@ func (m *machine) recordOf(t *lua.LTable) *record {
 	return (*record)(unsafe.Pointer(t))
 }
 
-// newRecord makes a table of a map whose bytes it may keep. It returns nil if
-// the map does not suit: it is large, or some keys are no strings.
+// newRecord makes a table of a map whose bytes, up to their capacity, it may
+// keep. It returns nil if the map does not suit: it is large, or some keys are no strings.
 func (m *machine) newRecord(v event.Value) *record {
 	n, rest, err := event.ReadMapHeader(v)
 	if err != nil || n > maxEntries || uint64(len(v)) > maxRecord {
@@ -77,7 +77,6 @@ func (m *machine) newRecord(v event.Value) *record {
 		}
 		r.entries = append(r.entries, e)
 	}
-	r.data = v[:len(v):len(v)]
 	r.Metatable = m.lazyMeta
 	return r
 }
@@ -89,8 +88,18 @@ const (
 	maxRecord = 1 << 31
 )
 
-func (r *record) key(i int) event.Value { e := &r.entries[i]; return event.Value(r.data[e.key:e.raw]) }
-func (r *record) raw(i int) event.Value { e := &r.entries[i]; return event.Value(r.data[e.raw:e.end]) }
+// key returns a key as it came.
+func (r *record) key(i int) event.Value {
+	e := &r.entries[i]
+	return event.Value(r.data[e.key:e.raw])
+}
+
+// raw returns a value as it came. Appending to it, as a record inside this one
+// does, does not write into data.
+func (r *record) raw(i int) event.Value {
+	e := &r.entries[i]
+	return event.Value(r.data[e.raw:e.end:e.end])
+}
 
 // name returns the text of a key.
 func (r *record) name(i int) []byte {
@@ -160,7 +169,6 @@ func (r *record) set(key, val lua.LValue) bool {
 		return false
 	}
 	e := entry{key: uint32(len(r.data)), val: val}
-	// The bytes behind data belong to nobody else, or there are none.
 	r.data = event.AppendString(r.data, s)
 	e.raw = uint32(len(r.data))
 	e.end = e.raw
@@ -229,6 +237,14 @@ func (m *machine) opened(t *lua.LTable) *lua.LTable {
 		return r.open()
 	}
 	return t
+}
+
+// field returns a field of any table without its metatable.
+func (m *machine) field(t *lua.LTable, name string) lua.LValue {
+	if r := m.recordOf(t); r != nil {
+		return r.get(lua.LString(name))
+	}
+	return t.RawGetString(name)
 }
 
 // index is the metamethod __index of records.

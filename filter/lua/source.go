@@ -2,12 +2,14 @@ package lua
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
@@ -55,12 +57,18 @@ func withoutHead(text []byte) []byte {
 	return nil
 }
 
+// loadTimeout is how long a script may take before its functions are there.
+const loadTimeout = 30 * time.Second
+
 // load compiles a script and runs it, so that its functions are there.
 func (m *machine) load(s source) error {
 	fn, err := m.compile(m.state, s.text, s.chunk)
 	if err != nil {
 		return s.explain(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+	defer cancel()
+	defer m.brake.watch(ctx, 0)()
 	m.state.Push(fn)
 	if err := m.state.PCall(0, 0, nil); err != nil {
 		return fmt.Errorf("run the script %s: %w", s.name, scriptError(err))
