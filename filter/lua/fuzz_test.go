@@ -3,6 +3,7 @@ package lua
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
@@ -134,4 +135,23 @@ func FuzzSource(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestKeysOfAnyLengthAreFound(t *testing.T) {
+	m := testMachine(t, "")
+	for _, n := range []int{0, 1, 31, 32, 255, 256, 65535, 65536} {
+		name := strings.Repeat("k", n)
+		rec := event.AppendMapHeader(nil, 2)
+		rec = event.AppendInt(event.AppendString(rec, name), 7)
+		rec = event.AppendInt(event.AppendString(rec, name+"kk"), 8)
+		// A short key may come with a long header, too.
+		rec[0]++
+		rec = append(rec, 0xdb, 0, 0, 0, 3, 'x', 'y', 'z', 9)
+		r := m.newRecord(rec)
+		for key, want := range map[string]lua.LValue{name: lua.LNumber(7), name + "kk": lua.LNumber(8), "xyz": lua.LNumber(9), name + "k": lua.LNil} {
+			if got := r.get(lua.LString(key)); got != want {
+				t.Errorf("a key of %d bytes gives %v, expected %v", len(key), got, want)
+			}
+		}
+	}
 }

@@ -121,15 +121,25 @@ func (r *record) findKey(k event.Value) int {
 func (r *record) find(name string) int {
 	for i := len(r.entries) - 1; i >= 0; i-- {
 		e := &r.entries[i]
-		// A header has one to five bytes. Most keys differ in length.
-		if head := int(e.raw-e.key) - len(name); head < 1 || head > 5 {
-			continue
-		}
-		if string(r.name(i)) == name {
+		head := int(e.raw-e.key) - len(name)
+		if head == headSize(r.data[e.key]) && string(r.data[int(e.key)+head:e.raw]) == name {
 			return i
 		}
 	}
 	return -1
+}
+
+// headSize returns how many bytes stand before the text of an encoded string.
+func headSize(first byte) int {
+	switch {
+	case first&0xe0 == 0xa0:
+		return 1
+	case first == 0xd9:
+		return 2
+	case first == 0xda:
+		return 3
+	}
+	return 5
 }
 
 // at returns the value of an entry, LNil for one that was deleted.
