@@ -124,6 +124,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) 
 		fmt.Fprintln(errOut, res.summary())
 		rep.Rows = append(rep.Rows, res)
 	}
+	for _, p := range selectPatterns(o.rows) {
+		sp, err := p.measure()
+		if err != nil {
+			return err
+		}
+		rep.Speeds = append(rep.Speeds, sp)
+	}
 	fmt.Fprintln(errOut)
 	if err := rep.table(out); err != nil {
 		return fmt.Errorf("print table: %w", err)

@@ -117,6 +117,7 @@ type report struct {
 	Programs map[string]string `json:"programs"` // name to version
 	Size     int64             `json:"binary_bytes"`
 	Rows     []*result         `json:"rows"`
+	Speeds   []*speed          `json:"regular_expressions,omitempty"`
 }
 
 func newReport(records, runs int, programs ...*program) *report {
@@ -134,7 +135,8 @@ func newReport(records, runs int, programs ...*program) *report {
 
 // failed reports whether a row did not reach its target.
 func (r *report) failed() bool {
-	return slices.ContainsFunc(r.Rows, func(row *result) bool { return row.Status == failed })
+	return slices.ContainsFunc(r.Rows, func(row *result) bool { return row.Status == failed }) ||
+		slices.ContainsFunc(r.Speeds, func(s *speed) bool { return s.Status == failed })
 }
 
 // megabytes prints a size in units of 1,048,576 bytes.
@@ -147,6 +149,20 @@ func megabytes(n int64) string {
 
 // table prints the report for people.
 func (r *report) table(out io.Writer) error {
+	if len(r.Rows) > 0 {
+		if err := r.rowTable(out); err != nil {
+			return err
+		}
+	}
+	r.footer(out)
+	if len(r.Speeds) == 0 {
+		return nil
+	}
+	return speedTable(out, r.Speeds)
+}
+
+// rowTable prints the workloads and what is to be said about them.
+func (r *report) rowTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "workload\tFluent Bit\tmemory\twall\tkagari\tmemory\twall\tratio\ttarget\t\n")
 	for _, row := range r.Rows {
@@ -162,7 +178,6 @@ func (r *report) table(out io.Writer) error {
 			fmt.Fprintf(out, "%s: %s\n", row.Name, n)
 		}
 	}
-	r.footer(out)
 	return nil
 }
 

@@ -238,10 +238,13 @@ func selectRows(glob string) ([]row, error) {
 			out = append(out, r)
 		}
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && len(selectPatterns(glob)) == 0 {
 		names := ""
 		for _, r := range rows {
 			names += " " + r.name
+		}
+		for _, p := range patterns {
+			names += " " + p.name
 		}
 		return nil, fmt.Errorf("no row matches %q; there are%s", glob, names)
 	}
