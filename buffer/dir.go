@@ -104,9 +104,12 @@ func escape(input string) string {
 
 // Write stores the chunk under the name of its input. When it returns nil the
 // chunk is safe to the degree that New was asked for.
-func (d *Dir) Write(input string, c *event.Chunk) (err error) {
+func (d *Dir) Write(input string, c *event.Chunk) error { return d.WriteFor(input, nil, c) }
+
+// WriteFor is Write for a chunk that goes to certain outputs, whatever its tag is.
+func (d *Dir) WriteFor(input string, outputs []string, c *event.Chunk) (err error) {
 	name := d.file(input, c.ID)
-	head := appendHead(nil, c)
+	head := appendHead(nil, outputs, c)
 	if len(head) > maxHeader {
 		return fmt.Errorf("write chunk file: a tag of %d bytes is too long", len(c.Tag))
 	}
@@ -357,7 +360,7 @@ func (d *Dir) recover(name, input string, id event.ChunkID, cause error) recover
 		if err == nil {
 			data, _ := parseData(b, info, at)
 			if c, err := rescue(info, data); err == nil {
-				if err := d.Write(input, c); err == nil {
+				if err := d.WriteFor(input, info.Outputs, c); err == nil {
 					info.Count, info.Size = c.Count, c.Size()
 					r.Events, r.info = c.Count, info
 				}

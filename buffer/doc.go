@@ -9,7 +9,8 @@
 //	offset  size
 //	0       8     magic "KAGARI\x00\x01" (the last byte is the version)
 //	8       4     header length H, big endian
-//	12      H     header: msgpack map {tag, signal, count, size, created}
+//	12      H     header: msgpack map {tag, signal, count, size, created}, with the
+//	              names of outputs for a chunk that a route took
 //	12+H    4     CRC32C (Castagnoli) of magic, length and header
 //	16+H    size  data: the entries of event.Chunk, or one OTLP message
 //	...     4     CRC32C of the data

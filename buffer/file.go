@@ -26,6 +26,8 @@ type Info struct {
 	Input   string // the directory, named after the input instance
 	Tag     string
 	Signal  event.Signal
+	// Outputs names the outputs that the chunk is for; empty if its tag decides.
+	Outputs []string
 	Count   int
 	Size    int // bytes of data
 	Created time.Time
@@ -49,8 +51,8 @@ var (
 )
 
 // appendHead appends everything in front of the data.
-func appendHead(dst []byte, c *event.Chunk) []byte {
-	head := event.AppendMapHeader(nil, 5)
+func appendHead(dst []byte, outputs []string, c *event.Chunk) []byte {
+	head := event.AppendMapHeader(nil, 5+min(len(outputs), 1))
 	head = event.AppendString(head, "tag")
 	head = event.AppendString(head, c.Tag)
 	head = event.AppendString(head, "signal")
@@ -61,6 +63,13 @@ func appendHead(dst []byte, c *event.Chunk) []byte {
 	head = event.AppendInt(head, int64(c.Size()))
 	head = event.AppendString(head, "created")
 	head = event.AppendInt(head, c.ID.Created().UnixNano())
+	if len(outputs) > 0 {
+		head = event.AppendString(head, "outputs")
+		head = event.AppendArrayHeader(head, len(outputs))
+		for _, name := range outputs {
+			head = event.AppendString(head, name)
+		}
+	}
 
 	start := len(dst)
 	dst = append(dst, magic...)
@@ -115,6 +124,18 @@ func parseHead(b []byte) (info Info, data int, err error) {
 	info.Count = int(number("count"))
 	info.Size = int(number("size"))
 	info.Created = time.Unix(0, number("created"))
+	if outputs, found := head.Get("outputs"); found {
+		if outputs.Kind() != event.KindArray {
+			return info, 0, ErrHeader
+		}
+		for v := range outputs.Items() {
+			name, ok := v.Str()
+			if !ok {
+				return info, 0, ErrHeader
+			}
+			info.Outputs = append(info.Outputs, string(name))
+		}
+	}
 	return info, end + 4, err
 }
 

@@ -50,7 +50,9 @@ func (c *Config) Check(reg *plugin.Registry) option.Problems {
 		k.reachable(inst, filters[n].Match, filters[n].MatchRegex, filters[n].Active)
 	}
 	for n, inst := range c.Outputs {
-		k.reachable(inst, outputs[n].Match, outputs[n].MatchRegex, true)
+		if !k.routed(inst, outputs[n].Alias) {
+			k.reachable(inst, outputs[n].Match, outputs[n].MatchRegex, true)
+		}
 	}
 	k.routes()
 	if c.broken {

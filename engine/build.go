@@ -352,7 +352,7 @@ func (b *builder) output(inst *config.Instance) {
 		b.fail(plugin.KindOutput, inst, err)
 		return
 	}
-	s := &sink{engine: b.engine, id: env.ID, name: id, plugin: def.Name, out: out, pattern: pat, log: env.Log, env: env,
+	s := &sink{engine: b.engine, id: env.ID, name: id, alias: common.Alias, plugin: def.Name, out: out, pattern: pat, log: env.Log, env: env,
 		workers: max(common.Workers, 1), serial: common.Workers <= 1, retryLimit: common.RetryLimit, metrics: def.Metrics,
 		waiting: map[*delivery]struct{}{}, sending: map[*delivery]struct{}{}, busy: map[string]bool{}}
 	if common.Workers <= 0 && def.Concurrency > 1 {

@@ -334,7 +334,7 @@ func (e *Engine) loadBacklog() error {
 		e.log.Info("sending what is stored from before", "chunks", len(found), "bytes", e.dir.Bytes())
 	}
 	for _, info := range found {
-		p := e.backlogSinks(info.Input, info.Tag, info.Signal)
+		p := e.backlogSinks(info)
 		if !p.takes(info.Signal) {
 			e.log.Warn("no output matches a stored chunk; it stays on disk", "tag", info.Tag, "chunk", info.ID.String())
 			continue

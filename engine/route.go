@@ -39,6 +39,9 @@ func (p pattern) matches(tag string) bool {
 	return p.match != "" && MatchTag(p.match, tag)
 }
 
+// empty tells whether there is neither Match nor Match_Regex.
+func (p pattern) empty() bool { return p.match == "" && p.regex == nil }
+
 // MatchTag matches a tag against a pattern in which a star stands for any
 // text, also none. It needs no more than len(p)*len(tag) steps.
 func MatchTag(p, tag string) bool {

@@ -23,6 +23,7 @@ type sink struct {
 	engine     *Engine
 	id         string
 	name       string // without the alias
+	alias      string // as configured
 	plugin     string
 	out        plugin.Output
 	pattern    pattern
@@ -56,6 +57,24 @@ type sinkStats struct {
 	retriedRecords atomic.Uint64
 	retriesFailed  atomic.Uint64
 	droppedRecords atomic.Uint64
+
+	inputs sync.Map // name of an input → *fromInput
+}
+
+// fromInput counts the log records of one input, by what became of them.
+type fromInput struct {
+	records, bytes               atomic.Uint64
+	droppedRecords, droppedBytes atomic.Uint64
+}
+
+// from returns the numbers of the input that a delivery came through.
+func (st *sinkStats) from(d *delivery) *fromInput {
+	name := d.entry.info.Input
+	if n, ok := st.inputs.Load(name); ok {
+		return n.(*fromInput)
+	}
+	n, _ := st.inputs.LoadOrStore(name, new(fromInput))
+	return n.(*fromInput)
 }
 
 // delivery is one chunk on its way to one output.
@@ -165,7 +184,7 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		size = size * delivered / chunk.Count // Near enough.
 		if len(partial.Rejected) > 0 {
 			s.log.Error("the destination refused records for good", "records", len(partial.Rejected), "tag", chunk.Tag, "error", partial.Err)
-			s.drop("rejected", len(partial.Rejected))
+			s.drop(d, "rejected", len(partial.Rejected))
 		}
 		if d.part != nil {
 			d.part.Release()
@@ -184,6 +203,11 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 	}
 	s.stats.records.Add(uint64(delivered))
 	s.stats.bytes.Add(uint64(size))
+	if chunk.Signal == event.Logs && delivered > 0 {
+		from := s.stats.from(d)
+		from.records.Add(uint64(delivered))
+		from.bytes.Add(uint64(size))
+	}
 	return err
 }
 
@@ -292,13 +316,18 @@ func (s *sink) left(d *delivery) int {
 }
 
 // drop counts records that are lost on purpose.
-func (s *sink) drop(reason string, n int) {
+func (s *sink) drop(d *delivery, reason string, n int) {
 	s.stats.droppedRecords.Add(uint64(n))
+	if info := &d.entry.info; info.Signal == event.Logs {
+		from := s.stats.from(d)
+		from.droppedRecords.Add(uint64(n))
+		from.droppedBytes.Add(uint64(info.Size * n / max(info.Count, 1))) // Near enough.
+	}
 	s.env.Stats.Drop(reason, n)
 }
 
 func (s *sink) giveUp(d *delivery, reason string) {
-	s.drop(reason, s.left(d))
+	s.drop(d, reason, s.left(d))
 	s.finish(d)
 }
 

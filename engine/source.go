@@ -43,9 +43,10 @@ type source struct {
 	unbounded bool
 
 	records, bytes atomic.Uint64
-	unrouted       atomic.Uint64
-	lastEmit       atomic.Int64 // nanoseconds since engine.epoch; to find out when a socket is quiet
-	paused         atomic.Bool
+	// What no output takes: log records, their bytes, and batches of metrics.
+	unrouted, unroutedBytes, unroutedMetrics atomic.Uint64
+	lastEmit                                 atomic.Int64 // nanoseconds since engine.epoch; to find out when a socket is quiet
+	paused                                   atomic.Bool
 
 	// Closed chunks on their way, in memory or only on disk, and their bytes.
 	up, down, busyBytes atomic.Int64
@@ -87,6 +88,8 @@ type plan struct {
 	tasks   []*streamTask
 	sinks   []*sink
 	part    *part // of a route that takes some events
+	named   bool  // the sinks are not those that the tag alone says
+	parted  bool  // the events went to parts of the routes first
 }
 
 // takes tells whether an output takes what carries the signal.
@@ -137,10 +140,11 @@ func (s *source) pass(ctx context.Context, b *event.Batch, p *plan) {
 	if !p.takes(b.Signal) {
 		if b.Signal == event.Metrics {
 			s.log.Info("no output that matches the tag takes metrics; they are dropped", "tag", b.Tag)
-			s.unrouted.Add(1)
+			s.unroutedMetrics.Add(1)
 		}
-		if len(p.tasks) == 0 {
+		if len(p.tasks) == 0 && !p.parted {
 			s.unrouted.Add(uint64(len(b.Events)))
+			s.unroutedBytes.Add(uint64(b.Size()))
 		}
 		b.Free()
 		return
@@ -221,11 +225,11 @@ func (s *source) plan(tag string, signal event.Signal) *plan {
 	p.tasks = s.engine.tasksFor(s, tag)
 	rs := s.routes[signal]
 	if rs != nil {
-		p.sinks = rs.whole
+		p.sinks, p.named, p.parted = rs.wholeFor(tag), true, len(rs.parts) > 0
 	}
 	if s.unroutable {
 		p.sinks = nil
-	} else if rs == nil && len(p.sinks) == 0 && len(p.tasks) == 0 {
+	} else if !p.parted && len(p.sinks) == 0 && len(p.tasks) == 0 {
 		s.log.Info("no output matches the tag; its records are dropped", "tag", tag)
 	}
 	if s.known.Add(1) > maxPlans {
@@ -285,7 +289,10 @@ func (s *source) close(o *open) {
 func (s *source) dispatch(o *open) {
 	en := newEntry(s, o.bu.Chunk(), o.cost)
 	if s.filesystem {
-		if err := s.engine.dir.Write(s.id, en.chunk); err != nil {
+		if o.plan.named {
+			en.info.Outputs = ids(o.plan.sinks)
+		}
+		if err := s.engine.dir.WriteFor(s.id, en.info.Outputs, en.chunk); err != nil {
 			s.log.Error("cannot store a chunk; it stays in memory", "chunk", en.info.ID.String(), "error", err)
 		} else {
 			en.persisted()

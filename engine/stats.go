@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/parser"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -50,6 +51,7 @@ func (e *Engine) Metrics() []plugin.Metric {
 	for _, p := range e.multiline {
 		m.counter("kagari_multiline_given_up_total", "Lines whose match with a rule would have taken too many steps.", p.GivenUp(), plugin.Label{Name: "parser", Value: p.Name()})
 	}
+	m.routing(e)
 	m.storage(e)
 	return m.list
 }
@@ -83,7 +85,10 @@ func (m *metrics) input(s *source) {
 	m.gauge("fluentbit_input_storage_memory_bytes", "Memory bytes used by the chunks.", float64(s.memory.bytes()), name)
 	m.gauge("fluentbit_input_storage_overlimit", "Is the input memory usage overlimit?", flag(s.memory.full()), name)
 	m.gauge("kagari_input_memory_limit_bytes", "Limit of fluentbit_input_storage_memory_bytes, 0 for none.", float64(s.memory.limit), name)
-	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", s.unrouted.Load(), name, plugin.Label{Name: "reason", Value: "no_output_matches"})
+	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", s.unrouted.Load()+s.unroutedMetrics.Load(), name, plugin.Label{Name: "reason", Value: "no_output_matches"})
+	if rs := s.routes[event.Logs]; rs != nil {
+		m.counter(plugin.DropMetric, "Events that were dropped, by reason.", rs.untaken.Load(), name, plugin.Label{Name: "reason", Value: "no_route_takes_it"})
+	}
 	s.mu.Lock()
 	open := len(s.order)
 	s.mu.Unlock()

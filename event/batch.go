@@ -103,7 +103,7 @@ func (b *Batch) AddCopy(e *Event) *Event {
 func (b *Batch) Size() int {
 	n := len(b.Payload)
 	for i := range b.Events {
-		n += b.Events[i].size() + max(len(b.Events[i].Meta), 1) + entryHead
+		n += b.Events[i].Size()
 	}
 	return n
 }

@@ -138,6 +138,9 @@ func (e *Event) open() {
 	e.packed, e.fields = nil, fields
 }
 
+// Size is the number of bytes that the event takes in a chunk, roughly.
+func (e *Event) Size() int { return e.size() + max(len(e.Meta), 1) + entryHead }
+
 // size is an upper bound of the packed record's length.
 func (e *Event) size() int {
 	if e.packed != nil {

@@ -64,13 +64,15 @@ func (r *rig) prepare(cfg *config.Config, dir string, direct bool) {
 	svc := cfg.Service
 	svc.Flush, svc.Grace = time.Second, grace
 	if direct {
-		// A second input must not change that a single one needs no Match.
+		// A second input must not change that a single one needs no Match and
+		// has no use for routes.
 		if len(cfg.Inputs) == 1 && len(cfg.Outputs) == 1 && svc.Storage.Path == "" {
 			out := cfg.Outputs[0]
 			_, match := out.Get("match")
 			if _, re := out.Get("match_regex"); !match && !re {
 				out.Props = append(out.Props, option.Prop("match", "*"))
 			}
+			cfg.Inputs[0].Routes = nil // They have no effect there.
 		}
 		cfg.Inputs = append(cfg.Inputs, &config.Instance{Kind: plugin.KindInput, Name: directInput})
 	}
