@@ -42,7 +42,7 @@ var layers = []struct {
 	{"pipetest", []string{"engine", "config", "plugin", "event", "option", "parser", "parser/multiline", "regex", "internal/logging", "input/tail"}},
 	{"builtin", []string{"plugin", "input/", "filter/", "processor/", "output/"}},
 	{"cmd/", []string{""}},
-	{"bench", []string{"internal/"}},
+	{"bench", []string{"regex", "internal/"}},
 	{"conformance", nil},
 	{"e2e", nil},
 }
