@@ -29,6 +29,9 @@ type Router interface {
 	Reload() error
 	// Reloads is how often that has happened.
 	Reloads() int
+	// States returns what stands behind the numbers: the phase of the router and
+	// the last failures of its instances.
+	States() (plugin.Phase, []plugin.State)
 }
 
 // Options is what the service section says about the API.
@@ -36,7 +39,9 @@ type Options struct {
 	Listen         string // address; with the default 0.0.0.0 also IPv6
 	Port           string
 	Version        string
+	Config         string // file of the configuration, or ""
 	Health         HealthOptions
+	ReadyMaxAge    time.Duration // ready_max_age; 0: any age is good
 	StorageMetrics bool
 	HotReload      bool
 	Pprof          bool
@@ -71,7 +76,7 @@ func New(router Router, opts Options) *Server {
 
 // Start listens and serves until Close.
 func (s *Server) Start() error {
-	host := s.opts.Listen
+	host := strings.TrimSuffix(strings.TrimPrefix(s.opts.Listen, "["), "]")
 	if host == "0.0.0.0" || host == "::" {
 		host = "" // Both IPv4 and IPv6, where the machine has them.
 	}
@@ -122,6 +127,8 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("/api/v2/metrics/prometheus", s.prometheusV2)
 	mux.HandleFunc("/api/v1/health", s.healthText)
 	mux.HandleFunc("/api/v2/health", s.healthJSON)
+	mux.HandleFunc("/api/v1/ready", s.ready)
+	mux.HandleFunc("/api/v1/kagari/status", s.status)
 	mux.HandleFunc("/api/v1/plugins", s.plugins)
 	mux.HandleFunc("GET /api/v2/reload", s.reloads)
 	mux.HandleFunc("POST /api/v2/reload", s.reload)

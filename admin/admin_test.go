@@ -28,6 +28,8 @@ type router struct {
 	reloads int
 	err     error
 	uptime  time.Duration
+	phase   plugin.Phase
+	states  []plugin.State
 }
 
 func (r *router) Metrics() []plugin.Metric {
@@ -53,6 +55,12 @@ func (r *router) set(name string, v float64, labels ...string) {
 }
 
 func (r *router) Uptime() time.Duration { return r.uptime }
+
+func (r *router) States() (plugin.Phase, []plugin.State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.phase, slices.Clone(r.states)
+}
 
 func (r *router) Reloads() int { return r.reloads }
 

@@ -33,6 +33,7 @@ type Service struct {
 	HCErrorsCount       int
 	HCRetryFailureCount int
 	HCPeriod            time.Duration
+	ReadyMaxAge         time.Duration // 0: not looked at
 
 	HotReload                   bool
 	HotReloadEnsureThreadSafety bool
@@ -166,6 +167,7 @@ func (s *Service) Fields() []option.Field {
 		option.Int(&s.HCErrorsCount, "hc_errors_count", 5, "How many errors of outputs within hc_period are unhealthy."),
 		option.Int(&s.HCRetryFailureCount, "hc_retry_failure_count", 5, "How many chunks given up within hc_period are unhealthy."),
 		spanField(&s.HCPeriod, "hc_period", 60, "The time over which the health check counts."),
+		spanField(&s.ReadyMaxAge, "ready_max_age", 900, "How old the oldest event may be that an output has not got rid of, counted from its arrival, for /api/v1/ready to answer 200. 0 does not look at it.").WithOurs(),
 		option.Bool(&s.HotReload, "hot_reload", false, "Allow a reload by signal and by HTTP.").WithLenient(),
 		option.Bool(&s.HotReloadEnsureThreadSafety, "hot_reload.ensure_thread_safety", true, "Accepted for compatibility; reloading is always safe.").WithLenient(),
 		spanField(&s.HotReloadTimeout, "hot_reload.timeout", 0, "How long a reload may take. 0 means no limit."),

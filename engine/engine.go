@@ -53,6 +53,8 @@ type Engine struct {
 	idle       chan struct{} // told when a delivery was settled
 
 	started atomic.Int64
+	ending  atomic.Bool
+	damaged atomic.Uint64 // stored chunks that were found damaged at the start
 
 	again func() (*Engine, error) // makes an engine like this one
 }
@@ -153,6 +155,7 @@ func (e *Engine) run(ctx context.Context, started func()) (Summary, error) {
 	case <-ctx.Done():
 	case <-e.stopping:
 	}
+	e.ending.Store(true)
 	deadline := time.Now().Add(e.grace)
 	e.log.Info("stopping", "grace", e.grace)
 
@@ -327,6 +330,7 @@ func (e *Engine) loadBacklog() error {
 		return nil
 	}
 	found, damaged, err := e.dir.Scan()
+	e.damaged.Add(uint64(len(damaged)))
 	for _, d := range damaged {
 		e.log.Error("a stored chunk is damaged and was set aside", "file", d.Path, "rescued_records", d.Events, "error", d.Err)
 	}

@@ -21,6 +21,7 @@ type Host struct {
 	current *Engine
 	next    *Engine
 	reloads int
+	lost    uint64 // by engines before the current one
 	started time.Time
 }
 
@@ -72,6 +73,7 @@ func (h *Host) Run(ctx context.Context) (Summary, error) {
 		}
 		h.mu.Lock()
 		h.current = next
+		h.lost += uint64(max(sum.Lost, 0))
 		h.mu.Unlock()
 	}
 }
@@ -112,9 +114,11 @@ func (h *Host) Reloads() int {
 // Metrics returns the numbers of the engine at work.
 func (h *Host) Metrics() []plugin.Metric {
 	h.mu.Lock()
-	e, reloads := h.current, h.reloads
+	e, reloads, lost := h.current, h.reloads, h.lost
 	h.mu.Unlock()
-	return append(e.Metrics(), plugin.Metric{Name: "fluentbit_hot_reloaded_times", Help: "Collect the count of hot reloaded times.",
+	return append(e.Metrics(), plugin.Metric{Name: "kagari_reload_undelivered_events_total",
+		Help: "Events that were neither delivered nor on disk when a new configuration took over. Sources that keep their data send them again.",
+		Type: plugin.CounterMetric, Value: float64(lost)}, plugin.Metric{Name: "fluentbit_hot_reloaded_times", Help: "Collect the count of hot reloaded times.",
 		Type: plugin.CounterMetric, Labels: []plugin.Label{{Name: "hostname", Value: e.hostname}}, Value: float64(reloads)})
 }
 

@@ -46,7 +46,8 @@ type sink struct {
 	closed  bool
 	hurry   bool // the process is ending: retry soon
 
-	stats sinkStats
+	stats   sinkStats
+	failure failure
 }
 
 // sinkStats counts what happened to records, bytes and chunks.
@@ -185,6 +186,7 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		if len(partial.Rejected) > 0 {
 			s.log.Error("the destination refused records for good", "records", len(partial.Rejected), "tag", chunk.Tag, "error", partial.Err)
 			s.drop(d, "rejected", len(partial.Rejected))
+			s.failure.note(err)
 		}
 		if d.part != nil {
 			d.part.Release()
@@ -264,6 +266,7 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 		s.finish(d)
 		return 0
 	}
+	s.failure.note(err)
 	var permanent *plugin.PermanentError
 	var partial *plugin.PartialError
 	var unreadable *unreadableError

@@ -320,6 +320,9 @@ type input struct {
 	inst *config.Instance
 	push bool
 	env  *plugin.Env
+
+	condition atomic.Value // a plugin.Condition; none before the start
+	failure   failure
 }
 
 // The back-off between runs of an input that failed.
@@ -334,11 +337,13 @@ func (in *input) run(ctx context.Context) {
 	wait := restartBase
 	for {
 		started := time.Now()
+		in.condition.Store(plugin.ConditionRunning)
 		err := protect(func() error { return in.in.Run(ctx, in.source) })
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
+			in.condition.Store(plugin.ConditionEnded)
 			in.log.Debug("the source has ended")
 			return
 		case errors.Is(err, plugin.ErrStop):
@@ -348,6 +353,8 @@ func (in *input) run(ctx context.Context) {
 		if time.Since(started) > restartCap {
 			wait = restartBase
 		}
+		in.condition.Store(plugin.ConditionFailed)
+		in.failure.note(err)
 		in.log.Error("the input failed and is run again", "in", wait, "error", err)
 		select {
 		case <-time.After(wait):

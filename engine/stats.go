@@ -23,7 +23,10 @@ func (e *Engine) Metrics() []plugin.Metric {
 	}
 	for _, in := range e.inputs {
 		m.input(in.source)
-		in.env.Stats.Each(m.each(in.id))
+		condition, _ := in.condition.Load().(plugin.Condition)
+		m.gauge("kagari_input_up", "Is the input running, or has it read all that there was? 0 before the start and while it waits after a failure.",
+			flag(condition == plugin.ConditionRunning || condition == plugin.ConditionEnded), plugin.Label{Name: "name", Value: in.id})
+		in.env.Stats.Each(m.each(in.id, in.plugin))
 	}
 	for _, s := range e.emitters {
 		if s.listed || s.records.Load() > 0 {
@@ -36,14 +39,15 @@ func (e *Engine) Metrics() []plugin.Metric {
 		} else {
 			m.processor(f)
 		}
-		f.env.Stats.Each(m.each(f.id))
+		f.env.Stats.Each(m.each(f.id, f.plugin))
 	}
 	for _, st := range e.tasks {
 		m.stream(st)
 	}
+	oldest := e.oldest()
 	for _, s := range e.sinks {
-		m.output(s)
-		s.env.Stats.Each(m.each(s.id))
+		m.output(s, oldest[s])
+		s.env.Stats.Each(m.each(s.id, s.plugin))
 	}
 	for _, p := range e.parsers {
 		m.parser(p)
@@ -67,8 +71,14 @@ func (m *metrics) gauge(name, help string, v float64, labels ...plugin.Label) {
 	m.list = append(m.list, plugin.Metric{Name: name, Help: help, Type: plugin.GaugeMetric, Labels: labels, Value: v})
 }
 
-func (m *metrics) each(id string) func(name, help, label, value string, n uint64) {
+// each collects the counters of an instance. Those of losses tell the plugin as
+// well, which the name does not if it is an alias.
+func (m *metrics) each(id, of string) func(name, help, label, value string, n uint64) {
 	return func(name, help, label, value string, n uint64) {
+		if name == plugin.DropMetric || name == plugin.RejectMetric {
+			m.loss(name, help, n, id, of, value)
+			return
+		}
 		labels := []plugin.Label{{Name: "name", Value: id}}
 		if label != "" {
 			labels = append(labels, plugin.Label{Name: label, Value: value})
@@ -76,6 +86,13 @@ func (m *metrics) each(id string) func(name, help, label, value string, n uint64
 		m.counter(name, help, n, labels...)
 	}
 }
+
+// loss collects a counter of events or messages that are gone.
+func (m *metrics) loss(name, help string, n uint64, id, of, reason string) {
+	m.counter(name, help, n, plugin.Label{Name: "name", Value: id}, plugin.Label{Name: "plugin", Value: of}, plugin.Label{Name: "reason", Value: reason})
+}
+
+const droppedHelp = "Events that were dropped, by reason."
 
 func (m *metrics) input(s *source) {
 	name := plugin.Label{Name: "name", Value: s.id}
@@ -85,9 +102,9 @@ func (m *metrics) input(s *source) {
 	m.gauge("fluentbit_input_storage_memory_bytes", "Memory bytes used by the chunks.", float64(s.memory.bytes()), name)
 	m.gauge("fluentbit_input_storage_overlimit", "Is the input memory usage overlimit?", flag(s.memory.full()), name)
 	m.gauge("kagari_input_memory_limit_bytes", "Limit of fluentbit_input_storage_memory_bytes, 0 for none.", float64(s.memory.limit), name)
-	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", s.unrouted.Load()+s.unroutedMetrics.Load(), name, plugin.Label{Name: "reason", Value: "no_output_matches"})
+	m.loss(plugin.DropMetric, droppedHelp, s.unrouted.Load()+s.unroutedMetrics.Load(), s.id, s.plugin, "no_output_matches")
 	if rs := s.routes[event.Logs]; rs != nil {
-		m.counter(plugin.DropMetric, "Events that were dropped, by reason.", rs.untaken.Load(), name, plugin.Label{Name: "reason", Value: "no_route_takes_it"})
+		m.loss(plugin.DropMetric, droppedHelp, rs.untaken.Load(), s.id, s.plugin, "no_route_takes_it")
 	}
 	s.mu.Lock()
 	open := len(s.order)
@@ -124,8 +141,8 @@ func (m *metrics) processor(f *step) {
 func (m *metrics) stream(st *streamTask) {
 	name := plugin.Label{Name: "name", Value: st.id}
 	m.gauge("kagari_stream_groups", "Groups that a stream task holds.", float64(st.task.Groups()), name)
-	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", st.task.Dropped(), name, plugin.Label{Name: "reason", Value: "task_memory_full"})
-	m.counter(plugin.DropMetric, "Events that were dropped, by reason.", st.refused.Load(), name, plugin.Label{Name: "reason", Value: "stopped"})
+	m.loss(plugin.DropMetric, droppedHelp, st.task.Dropped(), st.id, "stream_processor", "task_memory_full")
+	m.loss(plugin.DropMetric, droppedHelp, st.refused.Load(), st.id, "stream_processor", "stopped")
 }
 
 func (m *metrics) parser(p *parser.Parser) {
@@ -136,7 +153,7 @@ func (m *metrics) parser(p *parser.Parser) {
 	m.counter("kagari_parser_given_up_total", "Lines whose match would have taken too many steps.", p.GivenUp(), name)
 }
 
-func (m *metrics) output(s *sink) {
+func (m *metrics) output(s *sink, oldest time.Time) {
 	name := plugin.Label{Name: "name", Value: s.id}
 	st := &s.stats
 	m.counter("fluentbit_output_proc_records_total", "Number of processed output records.", st.records.Load(), name)
@@ -146,7 +163,15 @@ func (m *metrics) output(s *sink) {
 	m.counter("fluentbit_output_retries_failed_total", "Number of abandoned batches because the maximum number of re-tries was reached.", st.retriesFailed.Load(), name)
 	m.counter("fluentbit_output_dropped_records_total", "Number of dropped records.", st.droppedRecords.Load(), name)
 	m.counter("fluentbit_output_retried_records_total", "Number of retried records.", st.retriedRecords.Load(), name)
-	m.gauge("kagari_output_pending_chunks", "Chunks that wait for this output or are being sent.", float64(s.pending()), name)
+	b := s.backlog()
+	m.gauge("kagari_output_pending_chunks", "Chunks that wait for this output or are being sent.", float64(b.chunks), name)
+	m.gauge("kagari_output_pending_bytes", "Bytes of these chunks.", float64(b.bytes), name)
+	m.gauge("kagari_output_retrying_chunks", "Of these chunks, those that wait for their next attempt.", float64(b.retrying), name)
+	age := 0.0
+	if !oldest.IsZero() {
+		age = max(time.Since(oldest).Seconds(), 0)
+	}
+	m.gauge("kagari_output_oldest_event_seconds", "Time since the oldest event arrived that this output has not got rid of yet; 0 if there is none.", age, name)
 }
 
 func (m *metrics) storage(e *Engine) {
@@ -159,6 +184,7 @@ func (m *metrics) storage(e *Engine) {
 	m.gauge("fluentbit_storage_fs_chunks_up", "Total number of filesystem chunks up in memory.", float64(up))
 	m.gauge("fluentbit_storage_fs_chunks_down", "Total number of filesystem chunks down.", float64(down))
 	if e.dir != nil {
+		m.counter("kagari_storage_damaged_chunks_total", "Stored chunks that were found damaged at the start and set aside.", e.damaged.Load())
 		m.gauge("kagari_storage_bytes", "Size of the chunks in the storage directory.", float64(e.dir.Bytes()))
 	}
 }

@@ -27,6 +27,7 @@ type step struct {
 
 	records, bytes, added, dropped, droppedBytes atomic.Uint64
 	calls, errors                                atomic.Uint64
+	failure                                      failure
 }
 
 // apply runs the filter over the batch. A failing filter is logged and leaves
@@ -47,6 +48,7 @@ func (st *step) apply(ctx context.Context, b *event.Batch) {
 	}
 	if err != nil {
 		st.errors.Add(1)
+		st.failure.note(err)
 		st.log.Error("the filter failed; the records go on as they are", "error", err)
 	}
 	if d := len(b.Events) - before; d > 0 {

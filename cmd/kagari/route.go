@@ -128,7 +128,7 @@ func (p *program) route(f *routerFlags) error {
 	defer close(ended)
 	background.Go(func() { reloadOnHangup(hangup, ended, host, cfg.Service.HotReload, log) })
 	if cfg.Service.HTTPServer {
-		srv := admin.New(host, adminOptions(cfg.Service, reg, logs))
+		srv := admin.New(host, adminOptions(cfg.Service, f.configFile, reg, logs))
 		if err := srv.Start(); err != nil {
 			return p.failed(err)
 		}
@@ -155,9 +155,9 @@ func hasWarnings(ps option.Problems) bool {
 	return slices.ContainsFunc(ps, func(p option.Problem) bool { return p.Severity == option.Warning })
 }
 
-func adminOptions(svc *config.Service, reg *plugin.Registry, logs *logging.Handler) admin.Options {
+func adminOptions(svc *config.Service, file string, reg *plugin.Registry, logs *logging.Handler) admin.Options {
 	return admin.Options{
-		Listen: svc.HTTPListen, Port: svc.HTTPPort, Version: Version(),
+		Listen: svc.HTTPListen, Port: svc.HTTPPort, Version: Version(), Config: file, ReadyMaxAge: svc.ReadyMaxAge,
 		Health: admin.HealthOptions{Enabled: svc.HealthCheck, ErrorsCount: svc.HCErrorsCount,
 			RetryFailureCount: svc.HCRetryFailureCount, Period: svc.HCPeriod},
 		StorageMetrics: svc.Storage.Metrics, HotReload: svc.HotReload, Pprof: svc.HTTPPprof,

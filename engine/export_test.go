@@ -1,0 +1,4 @@
+package engine
+
+// Public is public for the tests.
+var Public = public
