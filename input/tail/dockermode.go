@@ -86,6 +86,8 @@ func (j *dockerJoiner) emit(b *event.Batch, ns int64) {
 	j.text, j.latest = emptied(j.text), emptied(j.latest)
 }
 
+func (j *dockerJoiner) end(*event.Batch) {}
+
 func (j *dockerJoiner) flush(b *event.Batch, _, ns int64, all bool) {
 	if _, due, ok := j.held(); ok && (all || j.in.joining.isDue(due, ns)) {
 		j.emit(b, ns)

@@ -30,6 +30,8 @@ type firstLineJoiner struct {
 	since  int64  // when that was read
 	time   int64
 	cut    bool
+
+	loose []int // places in the batch of the lines of this read that belong to no record
 }
 
 func newFirstLineJoiner(in *Input, f *file) *firstLineJoiner {
@@ -70,6 +72,7 @@ func (j *firstLineJoiner) line(b *event.Batch, text []byte, at, ns int64) {
 		if len(joining.parsers) == 0 {
 			j.emit(b) // nothing can be added any more
 		}
+		j.loose = append(j.loose, len(b.Events))
 		j.in.setRaw(b, b.Add(ns), j.f, text, at)
 		return
 	}
@@ -79,6 +82,26 @@ func (j *firstLineJoiner) line(b *event.Batch, text []byte, at, ns int64) {
 		return
 	}
 	j.text = append(append(j.text, '\n'), text...)
+}
+
+// end puts the lines that belong to no record behind the records of the same
+// read, as Fluent Bit does.
+func (j *firstLineJoiner) end(b *event.Batch) {
+	if len(j.loose) == 0 {
+		return
+	}
+	to := j.loose[0]
+	behind := make([]event.Event, 0, len(j.loose))
+	for from := to; from < len(b.Events); from++ {
+		if n := len(behind); n < len(j.loose) && j.loose[n] == from {
+			behind = append(behind, b.Events[from])
+			continue
+		}
+		b.Events[to] = b.Events[from]
+		to++
+	}
+	copy(b.Events[to:], behind)
+	j.loose = j.loose[:0]
 }
 
 // try returns what a parser makes of a line; time is 0 for none.

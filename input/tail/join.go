@@ -16,6 +16,8 @@ type joiner interface {
 	// line takes a line that starts at an offset and adds the records to b that
 	// get complete by it. b may alias the line.
 	line(b *event.Batch, text []byte, at, ns int64)
+	// end says that all lines of a read were given.
+	end(b *event.Batch)
 	// flush adds what is held: all of it, or what has been held for its time. at
 	// is how far the file was read.
 	flush(b *event.Batch, at, ns int64, all bool)
@@ -151,6 +153,8 @@ func (j *streamJoiner) line(b *event.Batch, text []byte, at, ns int64) {
 		j.in.cut(j.f, at)
 	}
 }
+
+func (j *streamJoiner) end(*event.Batch) {}
 
 func (j *streamJoiner) flush(b *event.Batch, at, ns int64, all bool) {
 	j.at = at

@@ -19,6 +19,9 @@ type cut struct {
 // of each to b, until data has no more complete lines or b is full. With final
 // set, what stands behind the last line feed is a line, too.
 func (in *Input) lines(b *event.Batch, f *file, data []byte, at, ns int64, final bool) cut {
+	if f.join != nil {
+		defer f.join.end(b)
+	}
 	c := cut{safe: -1}
 	if !f.skipping {
 		// What a writer leaves that goes on at its old offset after the file was

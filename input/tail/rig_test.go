@@ -139,10 +139,25 @@ func (r *rig) lines(lines ...string) {
 
 func (r *rig) exactly(records ...string) {
 	r.Helper()
+	r.same(r.records(), records)
+}
+
+func (r *rig) exactlyInAnyOrder(records ...string) {
+	r.Helper()
+	r.same(slices.Sorted(slices.Values(r.records())), slices.Sorted(slices.Values(records)))
+}
+
+// records returns what was emitted, with $ for the directory.
+func (r *rig) records() []string {
 	got := r.em.Records()
 	for i := range got {
 		got[i] = strings.ReplaceAll(got[i], r.dir, "$")
 	}
+	return got
+}
+
+func (r *rig) same(got, records []string) {
+	r.Helper()
 	if !slices.Equal(got, records) {
 		r.Fatalf("records:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(records, "\n"))
 	}
