@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/filelock"
 )
 
 const (
@@ -60,7 +61,7 @@ func (d *Dir) Open() error {
 	if err != nil {
 		return fmt.Errorf("write to storage directory: %w", err)
 	}
-	if err := lock(f); err != nil {
+	if err := filelock.Lock(f); err != nil {
 		_ = f.Close()
 		return fmt.Errorf("take storage directory %q: %w", d.path, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/filelock"
 )
 
 const magic = "KAGARI\x00\x01"
@@ -40,7 +41,7 @@ func Damaged(err error) bool {
 }
 
 // ErrInUse says that another process works in the directory.
-var ErrInUse = errors.New("another process uses it")
+var ErrInUse = filelock.ErrInUse
 
 // The errors of reading a chunk file.
 var (

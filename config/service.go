@@ -75,6 +75,7 @@ type StorageService struct {
 	Type            string // of inputs that give none, if Inherit is set
 	Inherit         bool
 	KeepRejected    bool
+	KeepUndelivered bool
 	RejectedPath    string
 	RejectedLimit   int64 // 0 for none
 }
@@ -182,9 +183,10 @@ func (s *Service) Fields() []option.Field {
 		option.Bool(&st.TrimFiles, "storage.trim_files", false, "Give back the unused end of files on disk.").WithLenient(),
 		option.Enum(&st.Type, "storage.type", "", []string{"memory", "filesystem", "memrb"}, "The storage.type of inputs that give none, if storage.inherit is on.").WithLenient(),
 		option.Bool(&st.Inherit, "storage.inherit", false, "Let inputs take over storage.type.").WithLenient(),
-		option.Bool(&st.KeepRejected, "storage.keep.rejected", false, "Keep on disk what no output took.").WithLenient(),
-		option.String(&st.RejectedPath, "storage.rejected.path", "", "The directory for that, below storage.path."),
-		option.Size(&st.RejectedLimit, "storage.rejected.limit", "", "The size of that directory.").WithLenient(),
+		option.Bool(&st.KeepRejected, "storage.keep.rejected", false, "Keep on disk, as dead letters, what an output gives up. Needs storage.path.").WithLenient(),
+		option.Bool(&st.KeepUndelivered, "storage.keep.undelivered", false, "Keep as dead letters also what is in memory and not delivered when the process ends. Its sources then take it for delivered.").WithLenient().WithOurs(),
+		option.String(&st.RejectedPath, "storage.rejected.path", "rejected", "The directory of the dead letters, below storage.path."),
+		option.Size(&st.RejectedLimit, "storage.rejected.limit", "1G", "The size of that directory; the oldest letters are deleted beyond it. 0 means no limit.").WithLenient(),
 		spanField(&s.SchedulerCap, "scheduler.cap", 2000, "The longest time between two attempts to deliver a chunk."),
 		spanField(&s.SchedulerBase, "scheduler.base", 5, "The time that the first attempts wait; it doubles each time."),
 		option.String(&s.DNSMode, "dns.mode", "", "UDP or TCP, for name lookups."),

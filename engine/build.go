@@ -72,6 +72,9 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	}
 	if svc.Storage.Path != "" {
 		e.dir = buffer.New(svc.Storage.Path, svc.Storage.Sync == "full")
+		if svc.Storage.KeepRejected {
+			e.keepLetters(&svc.Storage)
+		}
 	}
 	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}, multiline: map[string]*multiline.Parser{}, names: map[string]option.Pos{}}
 	b.build()

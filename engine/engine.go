@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/buffer"
+	"github.com/kagarilog/kagari/deadletter"
+	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/parser"
 	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
@@ -35,6 +37,12 @@ type Engine struct {
 	multiline []*multiline.Parser
 
 	dir *buffer.Dir // nil without storage.path
+
+	letters         *deadletter.Box // nil if they are not kept
+	lettersDropped  atomic.Uint64   // to keep to their limit
+	keepUndelivered bool            // as letters, what is in memory at the end
+	// give takes what an output gave up in place of letters, in a replay.
+	give func(d *delivery, c *event.Chunk, reason string, err error)
 
 	memory budget // records in memory, of the whole process
 	up     budget // stored chunks that are in memory too
@@ -70,7 +78,8 @@ func (e *Engine) Stop(code int) {
 type Summary struct {
 	ExitCode  int
 	Delivered uint64 // records delivered, counted once per output
-	Dropped   uint64 // records given up, with the reasons in the metrics
+	Dropped   uint64 // records given up and lost, with the reasons in the metrics
+	Letters   uint64 // records kept as dead letters
 	OnDisk    int    // undelivered records that are kept for the next start
 	Lost      int    // undelivered records of which there is no copy on disk
 }
@@ -226,6 +235,9 @@ func (e *Engine) start() error {
 			return err
 		}
 	}
+	if e.letters != nil {
+		e.openLetters()
+	}
 	begin := func(id string, p any) error {
 		s, ok := p.(plugin.Starter)
 		if !ok {
@@ -280,6 +292,9 @@ func (e *Engine) closePlugins() {
 	}
 	for _, s := range e.sinks {
 		end(s.log, s.out)
+	}
+	if e.letters != nil {
+		end(e.log, e.letters)
 	}
 	if e.dir != nil {
 		end(e.log, e.dir)
@@ -401,15 +416,16 @@ func (e *Engine) summarize() Summary {
 	sum := Summary{ExitCode: int(e.exitCode.Load())}
 	for _, s := range e.sinks {
 		sum.Delivered += s.stats.records.Load()
-		sum.Dropped += s.stats.droppedRecords.Load()
-		kept, unsaved := s.abandon()
-		if kept+unsaved > 0 {
-			s.log.Warn("records were not delivered in time", "kept_on_disk", kept, "not_on_disk", unsaved)
+		kept, unsaved, letters := s.abandon()
+		sum.Dropped += s.stats.lostRecords.Load()
+		sum.Letters += s.stats.letters.Load()
+		if kept+unsaved+letters > 0 {
+			s.log.Warn("records were not delivered in time", "kept_on_disk", kept, "dead_letters", letters, "not_on_disk", unsaved)
 		}
 		sum.OnDisk += kept
 		sum.Lost += unsaved
 	}
-	e.log.Info("stopped", "delivered", sum.Delivered, "dropped", sum.Dropped, "kept_on_disk", sum.OnDisk)
+	e.log.Info("stopped", "delivered", sum.Delivered, "dropped", sum.Dropped, "kept_on_disk", sum.OnDisk, "dead_letters", sum.Letters)
 	if sum.Lost > 0 {
 		e.log.Error("records were not delivered and are not on disk; what can send them again are sources that keep their data, such as files", "records", sum.Lost)
 	}

@@ -35,6 +35,9 @@ type entry struct {
 	at    place
 	chunk *event.Chunk // nil when onDisk
 	cost  int64        // bytes taken from a budget while in memory
+
+	done   func()    // called after the last delivery, if set
+	failed []Failure // of a replay
 }
 
 // newEntry takes over a chunk just closed, and cost from the budgets.
@@ -148,6 +151,13 @@ func (en *entry) release() {
 	if en.holders.Add(-1) > 0 {
 		return
 	}
+	en.remove()
+	if en.done != nil {
+		en.done()
+	}
+}
+
+func (en *entry) remove() {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if en.chunk != nil {
@@ -163,6 +173,13 @@ func (en *entry) release() {
 		en.engine.log.Error("cannot delete a delivered chunk; it will be sent again at the next start",
 			"chunk", en.info.ID.String(), "error", err)
 	}
+}
+
+// only tells whether the chunk is nowhere but in memory.
+func (en *entry) only() bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return en.at == inMemory
 }
 
 // keep ends one delivery without success at the end of the process: a stored

@@ -53,6 +53,7 @@ func (h *Host) Run(ctx context.Context) (Summary, error) {
 		total.ExitCode = sum.ExitCode
 		total.Delivered += sum.Delivered
 		total.Dropped += sum.Dropped
+		total.Letters += sum.Letters
 		total.OnDisk = sum.OnDisk
 		total.Lost += sum.Lost
 		next := h.takeNext()

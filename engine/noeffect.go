@@ -36,7 +36,8 @@ func (b *builder) serviceWithoutEffect() {
 		{svc.AdaptiveFlush.Enabled, "flush.adaptive", "chunks that are full are sent at once, whatever the interval"},
 		{svc.Telemetry.TagRecords, "telemetry", notYet},
 		{svc.Storage.DeleteBadChunks, "storage.delete_irrecoverable_chunks", "damaged chunks are set aside under storage.path, never deleted"},
-		{svc.Storage.KeepRejected, "storage.keep.rejected", notYet},
+		{svc.Storage.KeepRejected && svc.Storage.Path == "", "storage.keep.rejected", "there is no storage.path to keep it in"},
+		{svc.Storage.KeepUndelivered && !svc.Storage.KeepRejected, "storage.keep.undelivered", "it needs storage.keep.rejected"},
 	} {
 		if o.given {
 			b.noEffect(option.Pos{File: b.cfg.Path}, "service", o.key, o.why)

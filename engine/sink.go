@@ -57,7 +57,9 @@ type sinkStats struct {
 	retries        atomic.Uint64
 	retriedRecords atomic.Uint64
 	retriesFailed  atomic.Uint64
-	droppedRecords atomic.Uint64
+	droppedRecords atomic.Uint64 // given up, as Fluent Bit counts
+	lostRecords    atomic.Uint64 // those of which there is no dead letter
+	letters        atomic.Uint64 // dead letters written
 
 	inputs sync.Map // name of an input → *fromInput
 }
@@ -83,8 +85,12 @@ type delivery struct {
 	entry    *entry
 	part     *event.Chunk // the events left after a partial success, or nil
 	attempts int
+	first    string      // the error of the first attempt
 	timer    *time.Timer // while waiting
-	early    bool        // tried again before its time, as the process is ending
+	// processed is set once the output's own processors have run. If there is
+	// something left then, it is in part.
+	processed bool
+	early     bool // tried again before its time, as the process is ending
 }
 
 // takes tells whether the output takes what carries the signal.
@@ -164,6 +170,7 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 			if chunk = s.process(ctx, d.entry.source, whole); chunk != whole {
 				whole.Release()
 			}
+			d.processed = true
 		}
 	} else {
 		chunk.Hold()
@@ -184,8 +191,11 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		delivered -= len(partial.Retry) + len(partial.Rejected)
 		size = size * delivered / chunk.Count // Near enough.
 		if len(partial.Rejected) > 0 {
-			s.log.Error("the destination refused records for good", "records", len(partial.Rejected), "tag", chunk.Tag, "error", partial.Err)
-			s.drop(d, "rejected", len(partial.Rejected))
+			refused := chunk.Select(partial.Rejected)
+			fate := s.reject(d, refused, "rejected", partial.Err)
+			refused.Release()
+			s.drop(d, "rejected", len(partial.Rejected), fate)
+			s.log.Error("the destination refused records for good; they "+fate.text, append(fate.attrs, "records", len(partial.Rejected), "tag", chunk.Tag, "error", partial.Err)...)
 			s.failure.note(err)
 		}
 		if d.part != nil {
@@ -275,18 +285,22 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 		// The grace period is over; the chunk is dealt with as undelivered.
 		return parked
 	}
+	if d.first == "" {
+		d.first = errorText(err)
+	}
 	attrs := []any{"chunk", d.entry.info.ID.String(), "tag", d.entry.info.Tag, "records", s.left(d), "attempt", d.attempts, "error", err}
 	switch {
 	case errors.As(err, &unreadable):
 		s.stats.errors.Add(1)
 		where, asideErr := s.engine.dir.SetAside(d.entry.info)
 		s.log.Error("a stored chunk cannot be read and was set aside", append(attrs, "file", where, "aside_error", asideErr)...)
-		s.giveUp(d, "corrupt_chunk")
+		s.drop(d, "corrupt_chunk", s.left(d), fate{})
+		s.finish(d)
 		return 0
 	case refused:
 		s.stats.errors.Add(1)
-		s.log.Error("the destination refused the chunk for good; its records are dropped", attrs...)
-		s.giveUp(d, "refused")
+		fate := s.giveUp(d, "refused", err)
+		s.log.Error("the destination refused the chunk for good; its records "+fate.text, append(attrs, fate.attrs...)...)
 		return 0
 	case s.retryLimit != config.RetryUnlimited && d.attempts > s.retryLimit:
 		if d.early {
@@ -295,9 +309,9 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 			s.log.Warn("all attempts have failed; as they were hurried the records are kept", append(attrs, "retry_limit", s.retryLimit)...)
 			return parked
 		}
-		s.log.Error("all attempts have failed; the records are dropped", append(attrs, "retry_limit", s.retryLimit)...)
 		s.stats.retriesFailed.Add(1)
-		s.giveUp(d, "retries_exhausted")
+		fate := s.giveUp(d, "retries_exhausted", err)
+		s.log.Error("all attempts have failed; the records "+fate.text, append(append(attrs, "retry_limit", s.retryLimit), fate.attrs...)...)
 		return 0
 	}
 	wait := s.engine.backoff(d.attempts)
@@ -316,22 +330,6 @@ func (s *sink) left(d *delivery) int {
 		return d.part.Count
 	}
 	return d.entry.info.Count
-}
-
-// drop counts records that are lost on purpose.
-func (s *sink) drop(d *delivery, reason string, n int) {
-	s.stats.droppedRecords.Add(uint64(n))
-	if info := &d.entry.info; info.Signal == event.Logs {
-		from := s.stats.from(d)
-		from.droppedRecords.Add(uint64(n))
-		from.droppedBytes.Add(uint64(info.Size * n / max(info.Count, 1))) // Near enough.
-	}
-	s.env.Stats.Drop(reason, n)
-}
-
-func (s *sink) giveUp(d *delivery, reason string) {
-	s.drop(d, reason, s.left(d))
-	s.finish(d)
 }
 
 func (s *sink) finish(d *delivery) {
@@ -395,19 +393,27 @@ func (s *sink) close() {
 
 // abandon ends everything that was not delivered, after the workers have
 // ended; of one that has not, it counts what it is sending. It returns the
-// records that are kept on disk and those that are not.
-func (s *sink) abandon() (kept, unsaved int) {
+// records that are kept on disk, those that are not, and those that became dead
+// letters.
+func (s *sink) abandon() (kept, unsaved, letters int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	count := func(d *delivery, n int) {
-		if d.entry.keep() {
+		switch {
+		case s.engine.keepUndelivered && d.entry.only() && s.bury(d):
+			letters += n
+		case d.entry.keep():
+			kept += n
+		default:
+			unsaved += n
+		}
+	}
+	for d := range s.sending { // It may yet arrive.
+		if n := d.entry.info.Count; d.entry.keep() {
 			kept += n
 		} else {
 			unsaved += n
 		}
-	}
-	for d := range s.sending {
-		count(d, d.entry.info.Count)
 	}
 	for d := range s.waiting {
 		d.timer.Stop()
@@ -418,7 +424,7 @@ func (s *sink) abandon() (kept, unsaved int) {
 	}
 	clear(s.waiting)
 	s.queue, s.parked = nil, nil
-	return kept, unsaved
+	return kept, unsaved, letters
 }
 
 // backoff returns the time to wait after so many attempts: exponential, with

@@ -183,6 +183,10 @@ func (m *metrics) storage(e *Engine) {
 	m.gauge("fluentbit_storage_fs_chunks", "Total number of filesystem chunks.", float64(up+down))
 	m.gauge("fluentbit_storage_fs_chunks_up", "Total number of filesystem chunks up in memory.", float64(up))
 	m.gauge("fluentbit_storage_fs_chunks_down", "Total number of filesystem chunks down.", float64(down))
+	if e.letters != nil {
+		m.gauge("kagari_dead_letter_bytes", "Size of the files of dead letters.", float64(e.letters.Bytes()))
+		m.counter("kagari_dead_letters_dropped_total", "Dead letters that were deleted to keep to storage.rejected.limit.", e.lettersDropped.Load())
+	}
 	if e.dir != nil {
 		m.counter("kagari_storage_damaged_chunks_total", "Stored chunks that were found damaged at the start and set aside.", e.damaged.Load())
 		m.gauge("kagari_storage_bytes", "Size of the chunks in the storage directory.", float64(e.dir.Bytes()))
