@@ -165,10 +165,13 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any) {
 // root tells what this is, in the member names that scripts look for.
 func (s *Server) root(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, map[string]any{
-		"fluent-bit": map[string]any{"version": CompatibleVersion, "edition": "Community", "flags": []string{}},
+		"fluent-bit": map[string]any{"version": CompatibleVersion, "edition": edition, "flags": []string{}},
 		"kagari":     map[string]any{"version": s.opts.Version},
 	})
 }
+
+// edition is the word for what is not the enterprise edition of Fluent Bit.
+const edition = "Community"
 
 // CompatibleVersion is the version of Fluent Bit whose behaviour is followed.
 const CompatibleVersion = "5.1.1"

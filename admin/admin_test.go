@@ -100,7 +100,9 @@ func TestAnswersHaveTheFormOfFluentBit(t *testing.T) {
 	r.set("fluentbit_input_bytes_total", 56, "name", `"du mmy"`)
 	r.set("fluentbit_input_records_total", 3, "name", "dummy.1")
 	r.set("fluentbit_input_files_opened_total", 3, "name", "dummy.1")
-	r.set("fluentbit_filter_drop_records_total", 0, "name", "record_modifier.0")
+	r.set("fluentbit_input_ring_buffer_writes_total", 3, "name", "dummy.1")
+	r.set("fluentbit_filter_emit_records_total", 4, "name", "rewrite_tag.0")
+	r.set("fluentbit_filter_drop_records_total", 0, "name", "rewrite_tag.0")
 	r.set("fluentbit_output_proc_records_total", 18446744073709, "name", "zz")
 	r.set("fluentbit_output_errors_total", 1, "name", "zz")
 	r.set("fluentbit_storage_chunks", 3)
@@ -128,7 +130,7 @@ func TestAnswersHaveTheFormOfFluentBit(t *testing.T) {
 	}
 	f("/", "application/json", `{"fluent-bit":{"edition":"Community","flags":[],"version":"5.1.1"},"kagari":{"version":"v9.9.9"}}`)
 	f("/api/v1/uptime", "application/json", `{"uptime_sec":93663,"uptime_hr":"Fluent Bit has been running:  1 day, 2 hours, 1 minute and 3 seconds"}`)
-	f("/api/v1/metrics", "application/json", `{"input":{"\"du mmy\"":{"records":2,"bytes":56},"dummy.1":{"records":3}},"filter":{"record_modifier.0":{"drop_records":0}},"output":{"zz":{"proc_records":18446744073709,"errors":1}}}`)
+	f("/api/v1/metrics", "application/json", `{"input":{"\"du mmy\"":{"records":2,"bytes":56},"dummy.1":{"records":3,"files_opened":3}},"filter":{"rewrite_tag.0":{"drop_records":0,"emit_records":4}},"output":{"zz":{"proc_records":18446744073709,"errors":1}}}`)
 	f("/api/v1/health", "text/plain", `ok`)
 	f("/api/v2/health", "application/json", `{"status":"ok","errors":0,"retries_failed":0,"error_limit":5,"retry_failure_limit":5,"period_limit":60}`)
 	f("/api/v1/plugins", "application/json", `{"plugins":{"filters":[],"inputs":["tail"],"outputs":["null"]}}`)
@@ -212,8 +214,47 @@ func TestPrometheus(t *testing.T) {
 			t.Errorf("no line %q in\n%s", line, v2)
 		}
 	}
-	if _, _, v1 := ask(s, "GET", "/api/v1/metrics/prometheus"); !strings.Contains(v1, "\nprocess_start_time_seconds 1.795178051e+09\n") {
-		t.Errorf("the first version has no process_start_time_seconds:\n%s", v1)
+	r.set("fluentbit_uptime", 6, "hostname", "vm")
+	r.set("fluentbit_build_info", 1795178051, "hostname", "vm", "version", "v9.9.9", "os", "linux")
+	_, _, v1 := ask(s, "GET", "/api/v1/metrics/prometheus")
+	for _, line := range []string{"process_start_time_seconds 1.795178051e+09", "fluentbit_uptime 6", `fluentbit_build_info{edition="Community",version="v9.9.9"} 1`} {
+		if !strings.Contains(v1, "\n"+line+"\n") {
+			t.Errorf("the first version has no line %q:\n%s", line, v1)
+		}
+	}
+}
+
+func TestHistograms(t *testing.T) {
+	r := &router{metrics: []plugin.Metric{{Name: "fluentbit_output_latency_seconds", Help: "End-to-end latency in seconds", Type: plugin.HistogramMetric,
+		Labels: []plugin.Label{{Name: "input", Value: "a"}, {Name: "output", Value: "b"}}, Value: 5.129319429397583,
+		Buckets: &plugin.Buckets{Bounds: []float64{0.5, 1, 30}, Counts: []uint64{8, 3, 0, 1}}}}}
+	s := server(r, nil)
+	_, _, text := ask(s, "GET", "/api/v2/metrics")
+	if want := `fluentbit_output_latency_seconds{input="a",output="b"} = { buckets = { 0.5=8, 1=11, 30=11, +Inf=12 }, sum=5.12932, count=12 }`; !strings.HasSuffix(text, " "+want+"\n") {
+		t.Errorf("got %s, want %s", text, want)
+	}
+	_, _, prom := ask(s, "GET", "/api/v2/metrics/prometheus")
+	for _, line := range []string{
+		"# TYPE fluentbit_output_latency_seconds histogram",
+		`fluentbit_output_latency_seconds_bucket{input="a",output="b",le="1"} 11`,
+		`fluentbit_output_latency_seconds_bucket{input="a",output="b",le="+Inf"} 12`,
+		`fluentbit_output_latency_seconds_sum{input="a",output="b"} 5.129319429397583`,
+		`fluentbit_output_latency_seconds_count{input="a",output="b"} 12`,
+	} {
+		if !strings.Contains("\n"+prom, "\n"+line+"\n") {
+			t.Errorf("no line %q in\n%s", line, prom)
+		}
+	}
+	if _, _, body := ask(s, "GET", "/api/v1/metrics"); !json.Valid([]byte(body)) {
+		t.Errorf("not JSON: %s", body)
+	}
+}
+
+func TestTextHasNumbersWithoutExponents(t *testing.T) {
+	r := &router{}
+	r.set("fluentbit_build_info", 1795178051)
+	if _, _, text := ask(server(r, nil), "GET", "/api/v2/metrics"); !strings.HasSuffix(text, " fluentbit_build_info = 1795178051\n") {
+		t.Errorf("got %s", text)
 	}
 }
 

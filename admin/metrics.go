@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,8 +21,10 @@ import (
 //	{"input":{"tail.0":{"records":1,"bytes":2}},"filter":{…},"output":{…}}
 func (s *Server) metricsJSON(w http.ResponseWriter, _ *http.Request) {
 	members := []member{
-		{"input", "fluentbit_input_", []string{"records", "bytes"}, nil},
-		{"filter", "fluentbit_filter_", []string{"drop_records", "drop_bytes", "add_records", "records", "bytes"}, nil},
+		{"input", "fluentbit_input_", []string{"records", "bytes", "files_opened", "files_closed", "files_rotated",
+			"multiline_truncated", "long_line_truncated", "long_line_skipped"}, nil},
+		{"filter", "fluentbit_filter_", []string{"drop_records", "add_records", "records", "bytes", "drop_bytes",
+			"emit_records", "emit_truncated"}, nil},
 		{"output", "fluentbit_output_", []string{"proc_records", "proc_bytes", "errors", "retries", "retries_failed", "dropped_records", "retried_records"}, nil},
 	}
 	for _, m := range s.router.Metrics() {
@@ -41,7 +44,7 @@ func (s *Server) metricsJSON(w http.ResponseWriter, _ *http.Request) {
 				b.WriteByte(',')
 			}
 			name, _ := json.Marshal(inst.name) // A string never fails.
-			fmt.Fprintf(&b, "%s:{%s}", name, strings.Join(inst.numbers, ","))
+			fmt.Fprintf(&b, "%s:{%s}", name, inst.members())
 		}
 		b.WriteByte('}')
 	}
@@ -59,7 +62,18 @@ type member struct {
 
 type instance struct {
 	name    string
-	numbers []string
+	numbers []string // by the place of their keys, "" for none
+}
+
+// members is what stands between the braces.
+func (i *instance) members() string {
+	var all []string
+	for _, n := range i.numbers {
+		if n != "" {
+			all = append(all, n)
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 // take adds a metric if it is one of the member's.
@@ -69,7 +83,7 @@ func (m *member) take(metric plugin.Metric) {
 		return
 	}
 	key = strings.TrimSuffix(key, "_total")
-	for _, k := range m.keys {
+	for place, k := range m.keys {
 		if k != key {
 			continue
 		}
@@ -81,10 +95,10 @@ func (m *member) take(metric plugin.Metric) {
 			}
 		}
 		if inst == nil {
-			inst = &instance{name: name}
+			inst = &instance{name: name, numbers: make([]string, len(m.keys))}
 			m.instances = append(m.instances, inst)
 		}
-		inst.numbers = append(inst.numbers, fmt.Sprintf("%q:%.0f", key, metric.Value))
+		inst.numbers[place] = fmt.Sprintf("%q:%.0f", key, metric.Value)
 	}
 }
 
@@ -103,9 +117,29 @@ func (s *Server) metricsText(w http.ResponseWriter, _ *http.Request) {
 		if len(m.Labels) > 0 {
 			b.WriteByte('}')
 		}
-		fmt.Fprintf(&b, " = %v\n", m.Value)
+		b.WriteString(" = ")
+		if m.Buckets != nil {
+			writeBuckets(&b, m)
+		} else {
+			b.WriteString(decimal(m.Value))
+		}
+		b.WriteByte('\n')
 	}
 	s.write(w, b.Bytes())
+}
+
+// decimal writes a number without an exponent.
+func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// writeBuckets writes { buckets = { 0.5=8, +Inf=9 }, sum=4.7, count=9 }.
+func writeBuckets(b *bytes.Buffer, m plugin.Metric) {
+	b.WriteString("{ buckets = { ")
+	var n uint64
+	for i, bound := range m.Buckets.Bounds {
+		n += m.Buckets.Counts[i]
+		fmt.Fprintf(b, "%s=%d, ", decimal(bound), n)
+	}
+	fmt.Fprintf(b, "+Inf=%d }, sum=%.6g, count=%[1]d }", m.Buckets.Count(), m.Value)
 }
 
 func (s *Server) write(w http.ResponseWriter, b []byte) {
@@ -114,10 +148,28 @@ func (s *Server) write(w http.ResponseWriter, b []byte) {
 	}
 }
 
-// prometheusV1 and prometheusV2 answer the Prometheus paths. The first has a
-// name of its own for the start time.
+// prometheusV1 and prometheusV2 answer the Prometheus paths. Numbers about the
+// process have other names and labels in the first.
 func (s *Server) prometheusV1(w http.ResponseWriter, r *http.Request) {
-	s.prometheus(w, r, collector{s.router, map[string]string{"fluentbit_process_start_time_seconds": "process_start_time_seconds"}})
+	s.prometheus(w, r, collector{s.router, asInV1})
+}
+
+func asInV1(m *plugin.Metric) {
+	switch m.Name {
+	case "fluentbit_uptime":
+		m.Labels = nil
+	case "fluentbit_process_start_time_seconds":
+		m.Name, m.Labels = "process_start_time_seconds", nil
+	case "fluentbit_build_info":
+		m.Value = 1
+		labels := []plugin.Label{{Name: "edition", Value: edition}}
+		for _, l := range m.Labels {
+			if l.Name == "version" {
+				labels = append(labels, l)
+			}
+		}
+		m.Labels = labels
+	}
 }
 
 func (s *Server) prometheusV2(w http.ResponseWriter, r *http.Request) {
@@ -140,7 +192,7 @@ func (s *Server) prometheus(w http.ResponseWriter, r *http.Request, c collector)
 // unchecked: which metrics there are depends on the plugins.
 type collector struct {
 	router Router
-	rename map[string]string
+	edit   func(*plugin.Metric) // nil for none
 }
 
 func (collector) Describe(chan<- *prometheus.Desc) {}
@@ -148,8 +200,8 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	help := map[string]string{} // One text for a name, whoever counts under it.
 	for _, m := range c.router.Metrics() {
-		if name, ok := c.rename[m.Name]; ok {
-			m.Name = name
+		if c.edit != nil {
+			c.edit(&m)
 		}
 		if _, ok := help[m.Name]; !ok {
 			help[m.Name] = m.Help
@@ -162,7 +214,20 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		if m.Type == plugin.GaugeMetric {
 			typ = prometheus.GaugeValue
 		}
-		pm, err := prometheus.NewConstMetric(prometheus.NewDesc(m.Name, help[m.Name], names, nil), typ, m.Value, values...)
+		desc := prometheus.NewDesc(m.Name, help[m.Name], names, nil)
+		var pm prometheus.Metric
+		var err error
+		if m.Buckets == nil {
+			pm, err = prometheus.NewConstMetric(desc, typ, m.Value, values...)
+		} else {
+			buckets := map[float64]uint64{}
+			var n uint64
+			for i, bound := range m.Buckets.Bounds {
+				n += m.Buckets.Counts[i]
+				buckets[bound] = n
+			}
+			pm, err = prometheus.NewConstHistogram(desc, m.Buckets.Count(), m.Value, buckets, values...)
+		}
 		if err != nil {
 			pm = prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 		}

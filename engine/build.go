@@ -51,6 +51,7 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	svc := cfg.Service
 	e := &Engine{
 		log:       opts.Handler.Named("engine", nil),
+		logs:      opts.Handler,
 		flush:     svc.Flush,
 		grace:     svc.Grace,
 		epoch:     time.Now(),

@@ -13,6 +13,7 @@ import (
 	"github.com/kagarilog/kagari/buffer"
 	"github.com/kagarilog/kagari/deadletter"
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/logging"
 	"github.com/kagarilog/kagari/parser"
 	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
@@ -21,6 +22,7 @@ import (
 // Engine is one graph. Make it with New, run it once with Run.
 type Engine struct {
 	log   *slog.Logger
+	logs  *logging.Handler // counts what is logged
 	flush time.Duration
 	grace time.Duration
 	epoch time.Time // what monotonic times count from
@@ -154,6 +156,7 @@ func (e *Engine) run(ctx context.Context, started func()) (Summary, error) {
 			select {
 			case <-ticker.C:
 				e.flushAll()
+				e.measure()
 			case <-stopFlush:
 				return
 			}

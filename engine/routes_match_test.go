@@ -311,3 +311,38 @@ func TestRoutesThatAreHardlyMeantAreWarnedAbout(t *testing.T) {
 	f(`needs a condition`, 2, low, &config.Route{Name: "r", Signals: logs, PerRecord: true, Outputs: outputs("b")})
 	f(`have no effect with a single output`, 1, low)
 }
+
+func TestLatenciesAndWaitsAreObserved(t *testing.T) {
+	b := newBench(t)
+	b.input(false, func(ctx context.Context, out plugin.Emitter) error {
+		if _, err := emit(ctx, out, "t", 0, 5); err != nil {
+			return err
+		}
+		return plugin.ErrStop
+	}, "alias", "src")
+	failed := false
+	b.output(func(context.Context, *event.Chunk) error {
+		if !failed {
+			failed = true
+			return io.ErrClosedPipe
+		}
+		return nil
+	}, "alias", "dst", "match", "*")
+	e := b.engine()
+	if _, err := e.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	counts := map[string]uint64{}
+	for _, m := range e.Metrics() {
+		if m.Buckets != nil {
+			key := strings.TrimPrefix(m.Name, "fluentbit_output_")
+			for _, l := range m.Labels {
+				key += " " + l.Name + "=" + l.Value
+			}
+			counts[key] = m.Buckets.Count()
+		}
+	}
+	if want := map[string]uint64{"latency_seconds input=src output=dst": 1, "backpressure_wait_seconds output=dst": 1}; fmt.Sprint(counts) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", counts, want)
+	}
+}

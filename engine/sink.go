@@ -61,13 +61,16 @@ type sinkStats struct {
 	lostRecords    atomic.Uint64 // those of which there is no dead letter
 	letters        atomic.Uint64 // dead letters written
 
-	inputs sync.Map // name of an input → *fromInput
+	inputs sync.Map  // name of an input → *fromInput
+	waits  histogram // before further attempts
 }
 
-// fromInput counts the log records of one input, by what became of them.
+// fromInput counts the log records of one input, by what became of them, and
+// how long chunks took.
 type fromInput struct {
 	records, bytes               atomic.Uint64
 	droppedRecords, droppedBytes atomic.Uint64
+	latency                      histogram // from the first event in a chunk to its delivery
 }
 
 // from returns the numbers of the input that a delivery came through.
@@ -273,6 +276,7 @@ const parked = time.Duration(-1)
 // the next one, 0 when the delivery has ended, or parked.
 func (s *sink) settle(d *delivery, err error) time.Duration {
 	if err == nil {
+		s.stats.from(d).latency.observe(latencyBounds, max(time.Since(d.entry.info.Created), 0))
 		s.finish(d)
 		return 0
 	}
@@ -320,6 +324,7 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 		wait = min(after.After, s.engine.retryCap)
 	}
 	s.stats.retries.Add(1)
+	s.stats.waits.observe(waitBounds, wait)
 	s.stats.retriedRecords.Add(uint64(s.left(d)))
 	s.log.Warn("sending failed and is tried again", append(attrs, "in", wait.Round(time.Millisecond))...)
 	return wait

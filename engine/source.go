@@ -45,6 +45,7 @@ type source struct {
 	records, bytes atomic.Uint64
 	// What no output takes: log records, their bytes, and batches of metrics.
 	unrouted, unroutedBytes, unroutedMetrics atomic.Uint64
+	rate                                     rate
 	lastEmit                                 atomic.Int64 // nanoseconds since engine.epoch; to find out when a socket is quiet
 	paused                                   atomic.Bool
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"runtime"
 	"strconv"
 	"time"
@@ -21,6 +22,9 @@ func (e *Engine) Metrics() []plugin.Metric {
 		m.gauge("fluentbit_build_info", "Build version information.", float64(t/1e9), host,
 			plugin.Label{Name: "version", Value: e.version}, plugin.Label{Name: "os", Value: runtime.GOOS})
 	}
+	e.logs.Count(func(level string, n uint64) {
+		m.counter("fluentbit_logger_logs_total", "Total number of logs", n, plugin.Label{Name: "message_type", Value: level})
+	})
 	for _, in := range e.inputs {
 		m.input(in.source)
 		condition, _ := in.condition.Load().(plugin.Condition)
@@ -98,9 +102,11 @@ func (m *metrics) input(s *source) {
 	name := plugin.Label{Name: "name", Value: s.id}
 	m.counter("fluentbit_input_records_total", "Number of input records.", s.records.Load(), name)
 	m.counter("fluentbit_input_bytes_total", "Number of input bytes.", s.bytes.Load(), name)
+	m.gauge("fluentbit_input_rate_records", "Current input records per second.", math.Float64frombits(s.rate.recordsPerSecond.Load()), name)
+	m.gauge("fluentbit_input_rate_bytes", "Current input bytes per second.", math.Float64frombits(s.rate.bytesPerSecond.Load()), name)
 	m.gauge("fluentbit_input_ingestion_paused", "Is the input paused or not?", flag(s.paused.Load()), name)
 	m.gauge("fluentbit_input_storage_memory_bytes", "Memory bytes used by the chunks.", float64(s.memory.bytes()), name)
-	m.gauge("fluentbit_input_storage_overlimit", "Is the input memory usage overlimit?", flag(s.memory.full()), name)
+	m.gauge("fluentbit_input_storage_overlimit", "Is the input memory usage overlimit ?.", flag(s.memory.full()), name)
 	m.gauge("kagari_input_memory_limit_bytes", "Limit of fluentbit_input_storage_memory_bytes, 0 for none.", float64(s.memory.limit), name)
 	m.loss(plugin.DropMetric, droppedHelp, s.unrouted.Load()+s.unroutedMetrics.Load(), s.id, s.plugin, "no_output_matches")
 	if rs := s.routes[event.Logs]; rs != nil {
@@ -163,6 +169,15 @@ func (m *metrics) output(s *sink, oldest time.Time) {
 	m.counter("fluentbit_output_retries_failed_total", "Number of abandoned batches because the maximum number of re-tries was reached.", st.retriesFailed.Load(), name)
 	m.counter("fluentbit_output_dropped_records_total", "Number of dropped records.", st.droppedRecords.Load(), name)
 	m.counter("fluentbit_output_retried_records_total", "Number of retried records.", st.retriedRecords.Load(), name)
+	// Fluent Bit's number for an output without storage.total_limit_size.
+	m.gauge("fluentbit_output_chunk_available_capacity_percent", "Available chunk capacity (percent)", 100, name)
+	output := plugin.Label{Name: "output", Value: s.id}
+	st.inputs.Range(func(input, numbers any) bool {
+		m.histogram("fluentbit_output_latency_seconds", "End-to-end latency in seconds", latencyBounds, &numbers.(*fromInput).latency,
+			plugin.Label{Name: "input", Value: input.(string)}, output)
+		return true
+	})
+	m.histogram("fluentbit_output_backpressure_wait_seconds", "Output backpressure wait in seconds", waitBounds, &st.waits, output)
 	b := s.backlog()
 	m.gauge("kagari_output_pending_chunks", "Chunks that wait for this output or are being sent.", float64(b.chunks), name)
 	m.gauge("kagari_output_pending_bytes", "Bytes of these chunks.", float64(b.bytes), name)

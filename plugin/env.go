@@ -77,11 +77,28 @@ func (c *Counter) Load() uint64 { return c.n.Load() }
 
 // Metric is one number about the process, as told by Env.Metrics.
 type Metric struct {
-	Name   string // Prometheus name, such as "fluentbit_input_records_total"
-	Help   string
-	Type   MetricType
-	Labels []Label
-	Value  float64
+	Name    string // Prometheus name, such as "fluentbit_input_records_total"
+	Help    string
+	Type    MetricType
+	Labels  []Label
+	Value   float64  // of a histogram the sum of what was observed
+	Buckets *Buckets // of a histogram, else nil
+}
+
+// Buckets are the observations of a histogram.
+type Buckets struct {
+	Bounds []float64 // upper, rising
+	// Counts has a number for each bucket alone, and a last one for what is above
+	// all bounds.
+	Counts []uint64
+}
+
+// Count is the number of observations.
+func (b *Buckets) Count() (n uint64) {
+	for _, c := range b.Counts {
+		n += c
+	}
+	return n
 }
 
 // Label is one name and value of a Metric.
@@ -92,6 +109,7 @@ type MetricType uint8
 
 // The types of metrics.
 const (
-	CounterMetric MetricType = iota // only rises while the process lives
-	GaugeMetric                     // rises and falls
+	CounterMetric   MetricType = iota // only rises while the process lives
+	GaugeMetric                       // rises and falls
+	HistogramMetric                   // has Buckets, of which all rise
 )

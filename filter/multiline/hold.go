@@ -56,7 +56,7 @@ func newHold(env *plugin.Env, c *Config) *hold {
 	if h.grace < 0 {
 		h.grace = math.MaxInt64
 	}
-	h.emitted = env.Stats.Counter("fluentbit_filter_emit_records_total", "Total number of emitted records.", "", "")
+	h.emitted = env.Stats.Counter("fluentbit_filter_emit_records_total", "Total number of emitted records", "", "")
 	h.truncated = env.Stats.Counter("fluentbit_filter_emit_truncated_total", "Joined records that were cut or went on in pieces because they were too long.", "", "")
 	for r, name := range [reasons]string{late: "timeout", crowded: "memory", ending: "shutdown"} {
 		h.incomplete[r] = env.Stats.Counter("kagari_filter_incomplete_messages_total",

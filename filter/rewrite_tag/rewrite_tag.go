@@ -77,7 +77,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 			return nil, err
 		}
 	}
-	f.emitted = env.Stats.Counter("fluentbit_filter_emit_records_total", "Total number of emitted records.", "", "")
+	f.emitted = env.Stats.Counter("fluentbit_filter_emit_records_total", "Total number of emitted records", "", "")
 	groups := 0
 	for i := range f.rules {
 		r := &f.rules[i]

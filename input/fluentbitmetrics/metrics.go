@@ -141,6 +141,9 @@ func (in *Input) marshal(all []plugin.Metric, now time.Time) ([]byte, error) {
 
 // metric makes one metric of series that differ in their labels.
 func (in *Input) metric(series []plugin.Metric, now time.Time) *metricspb.Metric {
+	if series[0].Type == plugin.HistogramMetric {
+		return in.histogram(series, now)
+	}
 	points := make([]*metricspb.NumberDataPoint, len(series))
 	for i, s := range series {
 		p := &metricspb.NumberDataPoint{
@@ -150,11 +153,7 @@ func (in *Input) metric(series []plugin.Metric, now time.Time) *metricspb.Metric
 		if s.Type == plugin.CounterMetric {
 			p.StartTimeUnixNano = uint64(in.started.UnixNano())
 		}
-		for _, l := range s.Labels {
-			p.Attributes = append(p.Attributes, &commonpb.KeyValue{
-				Key: l.Name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: l.Value}},
-			})
-		}
+		p.Attributes = attributes(s.Labels)
 		points[i] = p
 	}
 	m := &metricspb.Metric{Name: series[0].Name, Description: series[0].Help}
@@ -167,4 +166,27 @@ func (in *Input) metric(series []plugin.Metric, now time.Time) *metricspb.Metric
 		m.Data = &metricspb.Metric_Gauge{Gauge: &metricspb.Gauge{DataPoints: points}}
 	}
 	return m
+}
+
+// histogram is metric for histograms.
+func (in *Input) histogram(series []plugin.Metric, now time.Time) *metricspb.Metric {
+	points := make([]*metricspb.HistogramDataPoint, len(series))
+	for i, s := range series {
+		points[i] = &metricspb.HistogramDataPoint{
+			StartTimeUnixNano: uint64(in.started.UnixNano()), TimeUnixNano: uint64(now.UnixNano()), Attributes: attributes(s.Labels),
+			Count: s.Buckets.Count(), Sum: &s.Value, ExplicitBounds: s.Buckets.Bounds, BucketCounts: s.Buckets.Counts,
+		}
+	}
+	return &metricspb.Metric{Name: series[0].Name, Description: series[0].Help, Data: &metricspb.Metric_Histogram{Histogram: &metricspb.Histogram{
+		DataPoints: points, AggregationTemporality: metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE,
+	}}}
+}
+
+func attributes(labels []plugin.Label) (out []*commonpb.KeyValue) {
+	for _, l := range labels {
+		out = append(out, &commonpb.KeyValue{
+			Key: l.Name, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: l.Value}},
+		})
+	}
+	return out
 }

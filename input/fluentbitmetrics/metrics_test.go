@@ -22,6 +22,8 @@ func metrics() []plugin.Metric {
 		{Name: "in_total", Help: "Records.", Labels: label("tail.0"), Value: 12},
 		{Name: "in_total", Help: "Records.", Labels: label("tail.1"), Value: 0.5},
 		{Name: "up", Help: "Up.", Type: plugin.GaugeMetric, Value: 1},
+		{Name: "wait", Help: "Waits.", Type: plugin.HistogramMetric, Labels: label("http.0"), Value: 2.5,
+			Buckets: &plugin.Buckets{Bounds: []float64{0.5, 1}, Counts: []uint64{1, 2, 3}}},
 	}
 }
 
@@ -74,7 +76,8 @@ func TestTheMessage(t *testing.T) {
 	all := payloads(t, 2500*time.Millisecond)
 	text, err := metrictext.Append(nil, all[0])
 	const at = "2000-01-01T00:00:02.000000000Z "
-	want := at + "in_total{name=\"tail.0\"} = 12\n" + at + "in_total{name=\"tail.1\"} = 0.5\n" + at + "up = 1\n"
+	want := at + "in_total{name=\"tail.0\"} = 12\n" + at + "in_total{name=\"tail.1\"} = 0.5\n" + at + "up = 1\n" +
+		at + "wait{name=\"http.0\"} = { buckets = { 0.5=1, 1=3, +Inf=6 }, sum=2.5, count=6 }\n"
 	if err != nil || string(text) != want {
 		t.Errorf("the message says\n%s(error %v), expected\n%s", text, err, want)
 	}
@@ -83,7 +86,7 @@ func TestTheMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms := data.ResourceMetrics[0].ScopeMetrics[0].Metrics
-	if len(ms) != 2 || ms[0].Description != "Records." || !ms[0].GetSum().GetIsMonotonic() ||
+	if len(ms) != 3 || ms[0].Description != "Records." || !ms[0].GetSum().GetIsMonotonic() ||
 		ms[0].GetSum().AggregationTemporality != metricspb.AggregationTemporality_AGGREGATION_TEMPORALITY_CUMULATIVE ||
 		ms[1].GetGauge() == nil {
 		t.Errorf("the metrics are %v", ms)

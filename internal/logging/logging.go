@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,6 +57,18 @@ type sink struct {
 	w    io.Writer
 	buf  []byte
 	seen map[limitKey]*limitState
+
+	counts [5]uint64 // messages by place in levels
+}
+
+// levels are the levels with the least they begin at.
+var levels = [...]struct {
+	name  string
+	label string // in five columns
+	least slog.Level
+}{
+	{"error", "error", slog.LevelError}, {"warn", " warn", slog.LevelWarn}, {"info", " info", slog.LevelInfo},
+	{"debug", "debug", slog.LevelDebug}, {"trace", "trace", math.MinInt},
 }
 
 type limitKey struct {
@@ -123,6 +136,8 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	s := h.sink
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	level := levelOf(r.Level)
+	s.counts[level]++
 	held, ok := s.admit(limitKey{h.name, r.Message, r.Level}, r.Time)
 	if !ok {
 		return nil
@@ -131,7 +146,7 @@ func (h *Handler) Handle(_ context.Context, r slog.Record) error {
 	b = append(b, '[')
 	b = r.Time.AppendFormat(b, "2006/01/02 15:04:05.000")
 	b = append(b, "] ["...)
-	b = append(b, label(r.Level)...)
+	b = append(b, levels[level].label...)
 	b = append(b, "] "...)
 	if h.name != "" {
 		b = append(b, '[')
@@ -183,19 +198,25 @@ func (s *sink) admit(k limitKey, now time.Time) (held int, ok bool) {
 	return 0, true
 }
 
-// label is the level in five columns.
-func label(l slog.Level) string {
-	switch {
-	case l >= slog.LevelError:
-		return "error"
-	case l >= slog.LevelWarn:
-		return " warn"
-	case l >= slog.LevelInfo:
-		return " info"
-	case l >= slog.LevelDebug:
-		return "debug"
+// levelOf is the place of a level in levels.
+func levelOf(l slog.Level) int {
+	for i := range levels {
+		if l >= levels[i].least {
+			return i
+		}
 	}
-	return "trace"
+	panic("BUG: a level below all others")
+}
+
+// Count calls f for every level with the number of messages of that level, those
+// held back included, on this handler and all that share its writer.
+func (h *Handler) Count(f func(level string, n uint64)) {
+	h.sink.mu.Lock()
+	counts := h.sink.counts
+	h.sink.mu.Unlock()
+	for i, n := range counts {
+		f(levels[i].name, n)
+	}
 }
 
 func appendAttr(b []byte, group string, a slog.Attr) []byte {

@@ -2,7 +2,9 @@ package logging_test
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -67,5 +69,21 @@ func TestParseLevel(t *testing.T) {
 	}
 	if _, ok := logging.ParseLevel("loud"); ok {
 		t.Error(`ParseLevel("loud") is accepted`)
+	}
+}
+
+func TestMessagesAreCountedByLevel(t *testing.T) {
+	h := logging.NewHandler(io.Discard, logging.LevelTrace)
+	log := h.Named("x", nil)
+	for range 7 { // Two are held back.
+		log.Error("e")
+	}
+	log.Warn("w")
+	log.Log(t.Context(), slog.LevelWarn+1, "more than a warning")
+	log.Log(t.Context(), logging.LevelTrace, "t")
+	got := map[string]uint64{}
+	h.Count(func(level string, n uint64) { got[level] = n })
+	if want := map[string]uint64{"error": 7, "warn": 2, "info": 0, "debug": 0, "trace": 1}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
