@@ -103,7 +103,7 @@ func TestDeletedKeysAreForgotten(t *testing.T) {
 			seen[-n + 10] = nil
 			return 2, ts, r
 		end`).(*Filter)
-	for range 100 {
+	for range 2*sweepEvery/1000 + 5 {
 		b := event.NewBatch("t")
 		for range 1000 {
 			b.Add(1)
@@ -114,7 +114,7 @@ func TestDeletedKeysAreForgotten(t *testing.T) {
 		b.Free()
 	}
 	seen := f.machine.state.GetGlobal("keep").(*lua.LTable).RawGetString("seen").(*lua.LTable)
-	if n := len(layout(seen).keys); n > 2*sweepEvery+2000 {
+	if n := len(layout(seen).keys); n > sweepEvery {
 		t.Errorf("the table knows %d keys, most of which were deleted", n)
 	}
 	n := 0
