@@ -55,6 +55,7 @@ func (c *Config) Check(reg *plugin.Registry) option.Problems {
 		}
 	}
 	k.routes()
+	c.Sources.Place(k.ps)
 	if c.broken {
 		return k.ps // what is missing may stand where nothing could be read
 	}
@@ -87,11 +88,14 @@ func (k *checker) plugin(kind plugin.Kind, inst *Instance, common []option.Field
 			}
 		}
 		k.add(option.Error, pos, kind.String(), "", fix, "there is no %s plugin %q", kind, inst.Name)
+		inst.refused = true
 		return nil, nil
 	}
 	own := def.Config().Fields()
+	before := len(k.ps)
 	k.ps = append(k.ps, inst.Decode(common, own)...)
 	k.references(inst, own)
+	inst.refused = k.ps[before:].HasErrors()
 	return def, own
 }
 
@@ -172,6 +176,7 @@ func (k *checker) processors(inst *Instance) {
 		if def, fields := k.plugin(kind, own, common.ProcessorFields(kind)); def != nil {
 			k.tags.add(filterTags(own, fields))
 		}
+		p.refused = own.refused
 	}
 }
 

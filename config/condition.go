@@ -2,8 +2,11 @@ package config
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -83,12 +86,25 @@ func (l *loader) condition(n node, route bool) *Condition {
 	for _, item := range rules.val.items {
 		r, err := l.rule(item, route)
 		if err != nil {
-			l.fail(item.pos, "", "the rule is refused: %v", err)
+			l.badRule(item, err)
 			return nil
 		}
 		c.Rules = append(c.Rules, r)
 	}
 	return c
+}
+
+// badRule reports what is wrong with a rule, at the key that the error names.
+func (l *loader) badRule(n node, err error) {
+	pos := n.pos
+	var at *option.KeyError
+	if errors.As(err, &at) {
+		if p, ok := n.get(at.Key); ok {
+			pos = p.val.pos
+		}
+	}
+	l.fail(pos, "", "the rule is refused: %v", err)
+	(*l.ps)[len(*l.ps)-1].PlaceIn(err)
 }
 
 func (l *loader) rule(n node, route bool) (Rule, error) {
@@ -98,7 +114,7 @@ func (l *loader) rule(n node, route bool) (Rule, error) {
 	}
 	field, ok := n.get("field")
 	if !ok || !isText(field.val) {
-		return r, fmt.Errorf("it needs a field, such as '$level'")
+		return r, option.At("field", fmt.Errorf("it needs a field, such as '$level'"))
 	}
 	r.Field = field.val.text
 	switch rest, ok := strings.CutPrefix(r.Field, "$"); {
@@ -109,10 +125,10 @@ func (l *loader) rule(n node, route bool) (Rule, error) {
 	}
 	op, ok := n.get("op")
 	if !ok || !isText(op.val) {
-		return r, fmt.Errorf("it needs an op: %s", strings.Join(ruleOps, ", "))
+		return r, option.At("op", fmt.Errorf("it needs an op: %s", strings.Join(ruleOps, ", ")))
 	}
 	if r.Op = canonical(op.val.text, ruleOps); r.Op == "" {
-		return r, fmt.Errorf("the op %q is not one of %s", op.val.text, strings.Join(ruleOps, ", "))
+		return r, option.At("op", fmt.Errorf("the op %q is not one of %s", op.val.text, strings.Join(ruleOps, ", ")))
 	}
 	value, ok := n.get("value")
 	if !ok {
@@ -122,7 +138,8 @@ func (l *loader) rule(n node, route bool) (Rule, error) {
 		word := routeContexts[strings.ToLower(ctx.val.text)]
 		switch {
 		case route && word == "":
-			return r, fmt.Errorf("the context %q is not known", ctx.val.text)
+			return r, option.At("context", fmt.Errorf("the context %q is not one of %s", ctx.val.text,
+				strings.Join(slices.Sorted(maps.Keys(routeContexts)), ", ")))
 		case route || strings.EqualFold(ctx.val.text, "metadata"):
 			r.Context = word
 		case !strings.EqualFold(ctx.val.text, "body"):
@@ -139,15 +156,11 @@ func (l *loader) rule(n node, route bool) (Rule, error) {
 	if route {
 		operand = routeOperand
 	}
-	if err := operand(&r, value.val); err != nil {
-		return r, err
+	err := operand(&r, value.val)
+	if err == nil && (r.Op == "regex" || r.Op == "not_regex") {
+		_, err = regex.Compile(r.Text)
 	}
-	if r.Op == "regex" || r.Op == "not_regex" {
-		if _, err := regex.Compile(r.Text); err != nil {
-			return r, err
-		}
-	}
-	return r, nil
+	return r, option.At("value", err)
 }
 
 func canonical(word string, words []string) string {

@@ -23,6 +23,7 @@ type Instance struct {
 	Routes []*Route
 
 	namePos option.Pos // of the value of name
+	refused bool       // Check found errors in the options
 	// address is the options that a name such as tcp://host:port stands for.
 	address []option.Property
 }
@@ -48,6 +49,10 @@ type RouteOutput struct {
 
 // Title names the instance in messages, such as "input tail".
 func (i *Instance) Title() string { return i.Kind.String() + " " + i.Name }
+
+// Refused tells whether Check has found errors in the options. What the plugin
+// says about them then would only repeat it.
+func (i *Instance) Refused() bool { return i.refused }
 
 // Get returns the text of the last property of that key, ignoring case.
 func (i *Instance) Get(key string) (string, bool) {

@@ -70,6 +70,7 @@ func Load(path string, opts LoadOptions) (*Config, option.Problems) {
 	l.cfg.Path, l.cfg.Dir = path, realDir(path)
 	l.cfg.Tree = readTree(path, l.cfg.Sources, l.ps)
 	l.build()
+	l.cfg.Sources.Place(*l.ps)
 	l.cfg.broken = l.ps.HasErrors()
 	return l.cfg, *l.ps
 }

@@ -16,6 +16,7 @@ type Processor struct {
 	Pos       option.Pos
 
 	namePos option.Pos
+	refused bool // see Instance
 }
 
 // Resolve tells which kind of plugin the processor is: a processor, or a filter
@@ -43,7 +44,7 @@ func (p *Processor) Resolve(reg *plugin.Registry, owner string) (plugin.Kind, *o
 
 // Instance is the processor as an instance of the kind that Resolve told.
 func (p *Processor) Instance(kind plugin.Kind) *Instance {
-	return &Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos, namePos: p.namePos}
+	return &Instance{Kind: kind, Name: p.Name, Props: p.Props, Pos: p.Pos, namePos: p.namePos, refused: p.refused}
 }
 
 // ProcessorFields binds the options that every processor has: those of a filter

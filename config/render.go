@@ -54,6 +54,9 @@ func renderProblem(w io.Writer, p option.Problem, src *Sources, color bool) {
 	}
 	fmt.Fprintf(w, "%s%s%s%s%s: %s%s\n", sev, p.Severity, code, c.off, c.bold, printable(p.Message), c.off)
 	line, ok := src.Line(p.Pos)
+	if p.Line != "" {
+		line, ok = p.Line, true
+	}
 	width := 1
 	if ok {
 		width = len(fmt.Sprint(p.Pos.Line))

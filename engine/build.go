@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -79,6 +82,7 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	}
 	b := &builder{engine: e, cfg: cfg, reg: reg, opts: opts, count: map[plugin.Kind]int{}, parsers: map[string]plugin.Parser{}, multiline: map[string]*multiline.Parser{}, names: map[string]option.Pos{}}
 	b.build()
+	cfg.Sources.Place(b.problems)
 	e.again = func() (*Engine, error) {
 		e, ps := New(cfg, reg, opts)
 		return e, ps.Err()
@@ -102,7 +106,10 @@ type builder struct {
 	multiline map[string]*multiline.Parser // by name in lower case
 	count     map[plugin.Kind]int          // instances so far; their numbers run over all plugins of a kind
 	names     map[string]option.Pos        // of instances, with their kind in front
-	asked     int64                        // sum of the Mem_Buf_Limits that were given
+	// incomplete says that an instance was refused, so that what refers to it is
+	// not at fault.
+	incomplete bool
+	asked      int64 // sum of the Mem_Buf_Limits that were given
 }
 
 func (b *builder) problem(sev option.Severity, pos option.Pos, section, format string, args ...any) {
@@ -143,8 +150,13 @@ func (b *builder) id(kind plugin.Kind, inst *config.Instance) string {
 // instance looks the plugin up, decodes its options beside the common ones and
 // makes its environment. It returns nil after an error.
 func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []option.Field) (*plugin.Def, plugin.Config, *plugin.Env) {
+	if b.opts.Check && inst.Refused() {
+		b.incomplete = true
+		return nil, nil, nil
+	}
 	def, ok := b.reg.Lookup(kind, inst.Name)
 	if !ok {
+		b.incomplete = true
 		b.problems = append(b.problems, option.Problem{Pos: inst.Pos, Section: kind.String(),
 			Message: fmt.Sprintf("there is no %s plugin %q", kind, inst.Name), Fix: b.reg.Suggest(kind, inst.Name)})
 		return nil, nil, nil
@@ -164,6 +176,7 @@ func (b *builder) instance(kind plugin.Kind, inst *config.Instance, common []opt
 			EscapeUnicode: b.cfg.Service.EscapeUnicode, MultilineBufferLimit: b.cfg.Service.MultilineBufferLimit},
 	}
 	if ps.HasErrors() {
+		b.incomplete = true
 		return def, nil, env
 	}
 	return def, pc, env
@@ -189,6 +202,11 @@ func (b *builder) parser(name string) (plugin.Parser, error) {
 	for n := range b.parsers {
 		known = append(known, n)
 	}
+	for _, sec := range b.cfg.Parsers {
+		if slices.ContainsFunc(sec.Props, func(p option.Property) bool { return p.Key == "name" && p.Value.Text == name }) {
+			return nil, fmt.Errorf("the parser %q has mistakes", name)
+		}
+	}
 	err := fmt.Errorf("there is no parser %q", name)
 	if hint := option.DidYouMean(name, known); hint != "" {
 		err = fmt.Errorf("%w; %s", err, hint)
@@ -204,6 +222,9 @@ func create[T any](b *builder, inst *config.Instance, env *plugin.Env, newInstan
 	env.Log = log
 	err = protect(func() (err error) {
 		made, err = newInstance(env)
+		if c, ok := any(made).(plugin.Checker); ok && err == nil && b.opts.Check {
+			err = c.Check()
+		}
 		return err
 	})
 	return made, err
@@ -228,9 +249,41 @@ func (b *builder) name(inst *config.Instance, env *plugin.Env) {
 	}
 }
 
-// fail reports what New of a plugin said.
+// fail reports what New of a plugin said: each error at the option that it is
+// about, if it says so.
 func (b *builder) fail(kind plugin.Kind, inst *config.Instance, err error) {
-	b.problem(option.Error, inst.Pos, kind.String()+" "+inst.Name, "%v", err)
+	b.incomplete = true
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range several.Unwrap() {
+			b.fail(kind, inst, err)
+		}
+		return
+	}
+	p := option.Problem{Pos: inst.Pos, Section: kind.String() + " " + inst.Name, Message: err.Error()}
+	p.PlaceIn(err)
+	var at *option.KeyError
+	if errors.As(err, &at) {
+		p.Key = at.Key
+		if prop, ok := inst.Where(b.fields(inst), at.Key, cmp.Or(at.Text, p.Within)); ok {
+			p.Key, p.Pos = prop.Key, prop.Value.Pos
+		} else {
+			p.Within = ""
+		}
+	}
+	var file *option.FileError
+	if errors.As(err, &file) {
+		p.Pos, p.Line, p.Within = file.Pos(), file.Line(), ""
+	}
+	b.problems = append(b.problems, p)
+}
+
+// fields are the options of an instance's plugin, without those that all have.
+func (b *builder) fields(inst *config.Instance) []option.Field {
+	def, ok := b.reg.Lookup(inst.Kind, inst.Name)
+	if !ok {
+		return nil
+	}
+	return def.Config().Fields()
 }
 
 // logger gives an instance its logger, with its own level if it asks for one.
@@ -405,8 +458,10 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 		st := &step{id: env.ID, plugin: def.Name, filter: f, log: env.Log, env: env, emitter: emitter,
 			owner: owner, scope: inst.Kind.String(), stage: i}
 		if p.Condition != nil {
-			if st.condition, err = newCondition(p.Condition); err != nil {
-				b.fail(kind, own, err)
+			var bad *option.Problem
+			if st.condition, bad = newCondition(p.Condition); bad != nil {
+				bad.Section = own.Title()
+				b.problems = append(b.problems, *bad)
 				continue
 			}
 		}

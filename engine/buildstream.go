@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
@@ -93,7 +92,7 @@ func (b *builder) streamTask(set *stream.Set, sec *plugin.Section) *streamTask {
 		log: b.opts.Handler.Named("stream:"+name, nil)}
 	if from := task.Source(); from.Stream {
 		st.from = b.sourceNamed(from.Name, true)
-		if st.from == nil {
+		if st.from == nil && !b.incomplete {
 			b.streamProblem(option.Warning, name, exec, b.noSource(task))
 		}
 	}
@@ -190,7 +189,7 @@ func (b *builder) unusedTask(i int, st *streamTask, set *stream.Set) {
 
 // streamProblem reports what is wrong with a statement, at its place in the file.
 func (b *builder) streamProblem(severity option.Severity, name string, exec option.Value, e *stream.Error) {
-	pos, found := b.statementPos(exec, e)
+	pos, found := b.cfg.Sources.Find(exec.Pos, e.Query, e.Offset)
 	msg := e.Msg
 	if !found {
 		msg = fmt.Sprintf("line %d, column %d of the statement, at %q: %s", e.Line(), e.Col(), around(e), e.Msg)
@@ -205,43 +204,4 @@ func around(e *stream.Error) string {
 		from = max(e.Offset-20, 0)
 	}
 	return strings.ToValidUTF8(e.Query[from:min(e.Offset+20, len(e.Query))], "")
-}
-
-// statementLines is how many lines of a file a statement is looked for in.
-const statementLines = 200
-
-// statementPos finds the place in the file that a place in a statement was read
-// from. YAML may have folded the lines.
-func (b *builder) statementPos(exec option.Value, e *stream.Error) (option.Pos, bool) {
-	from := strings.LastIndexByte(e.Query[:e.Offset], '\n') + 1
-	line, _, _ := strings.Cut(e.Query[from:], "\n")
-	line = strings.TrimRight(line, " \r\t")
-	within := min(e.Offset-from, len(line))
-	// The whole line of the statement, or of a folded one what is around the place.
-	for _, width := range []int{len(line), 40, 15, 0} {
-		a, z := max(within-width, 0), min(within+width, len(line))
-		if width == 0 { // The word alone.
-			z = within + len(strings.SplitN(line[within:]+" ", " ", 2)[0])
-		}
-		piece := line[a:z]
-		if piece == "" || width == 0 && strings.Count(e.Query, piece) > 1 {
-			continue
-		}
-		for i := range statementLines {
-			pos := option.Pos{File: exec.Pos.File, Line: exec.Pos.Line + i}
-			raw, ok := b.cfg.Sources.Line(pos)
-			if !ok || exec.Pos.Line == 0 {
-				break
-			}
-			start := 0
-			if i == 0 {
-				start = min(max(exec.Pos.Col-1, 0), len(raw))
-			}
-			if at := strings.Index(raw[start:], piece); at >= 0 {
-				pos.Col = utf8.RuneCountInString(raw[:start+at+within-a]) + 1
-				return pos, true
-			}
-		}
-	}
-	return exec.Pos, false
 }

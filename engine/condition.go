@@ -10,6 +10,7 @@ import (
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/internal/cnum"
 	"github.com/kagarilog/kagari/internal/otlpmeta"
+	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/regex"
 )
 
@@ -32,12 +33,14 @@ type rule struct {
 	regex *regex.Regexp
 }
 
-func newCondition(c *config.Condition) (*condition, error) {
+// newCondition compiles a condition. What is wrong with it is told at the place
+// of the rule.
+func newCondition(c *config.Condition) (*condition, *option.Problem) {
 	out := &condition{any: strings.EqualFold(c.Op, "or")}
 	for _, r := range c.Rules {
 		field, err := event.ParseTemplate(r.Field)
 		if err != nil {
-			return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
+			return nil, &option.Problem{Pos: r.Pos, Message: fmt.Sprintf("condition on %q: %v", r.Field, err)}
 		}
 		rl := rule{Rule: r, field: field, paths: field.Accessors(), meta: strings.EqualFold(r.Context, "metadata")}
 		if below, ok := contexts[r.Context]; ok {
@@ -51,7 +54,7 @@ func newCondition(c *config.Condition) (*condition, error) {
 		}
 		if r.Op == "regex" || r.Op == "not_regex" {
 			if rl.regex, err = regex.Compile(r.Text); err != nil {
-				return nil, fmt.Errorf("condition on %q: %w", r.Field, err)
+				return nil, &option.Problem{Pos: r.Pos, Message: fmt.Sprintf("condition on %q: %v", r.Field, err)}
 			}
 		}
 		out.rules = append(out.rules, rl)

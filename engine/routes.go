@@ -77,6 +77,9 @@ func (b *builder) routeSinks(inst *config.Instance, r *config.Route, first map[*
 				b.routeProblem(inst, o.Pos, "there is no output %q; the route %q goes to its fallback %q", o.Name, r.Name, o.Fallback)
 			}
 		}
+		if s == nil && b.incomplete {
+			continue
+		}
 		if s == nil {
 			b.routeProblem(inst, o.Pos, "the route %q goes to an output %q that does not exist", r.Name, o.Name)
 			continue
@@ -136,10 +139,10 @@ func (b *builder) route(s *source, inst *config.Instance, r *config.Route, sinks
 	}
 	part := &part{name: r.Name, rest: r.Default}
 	if r.Condition != nil {
-		var err error
-		if part.condition, err = newCondition(r.Condition); err != nil {
+		var bad *option.Problem
+		if part.condition, bad = newCondition(r.Condition); bad != nil {
 			// A default then takes all that is left.
-			b.routeProblem(inst, r.Condition.Pos, "the condition of the route %q cannot be used, so that it never holds: %v", r.Name, err)
+			b.routeProblem(inst, bad.Pos, "the condition of the route %q cannot be used, so that it never holds: %s", r.Name, bad.Message)
 			if !r.Default {
 				return
 			}

@@ -69,9 +69,6 @@ func (b *Batch) reset() {
 	}
 	clear(b.fields)
 	b.fields = b.fields[:0]
-	if cap(b.fields) > 1<<14 {
-		b.fields = nil
-	}
 	if cap(b.fields) > fieldsMax {
 		b.fields = nil
 	}

@@ -49,6 +49,7 @@ func Decode(fields []Field, props []Property, section string, pos Pos) Problems 
 				fix = DidYouMean(prop.Value.Text, f.Allowed)
 			}
 			report(sev, fix, "option %q: %v", prop.Key, err)
+			ps[len(ps)-1].PlaceIn(err)
 		}
 	}
 	for n, f := range fields {

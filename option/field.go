@@ -52,14 +52,15 @@ type Field struct {
 
 // lenient wraps what Fluent Bit accepts in silence: the value was stored, and
 // the message becomes a warning.
-type lenient struct{ msg string }
+type lenient struct{ err error }
 
-func (l *lenient) Error() string { return l.msg }
+func (l *lenient) Error() string { return l.err.Error() }
+func (l *lenient) Unwrap() error { return l.err }
 
 // Lenient makes an error that Decode reports as a warning. A custom field
 // returns it after it has stored what Fluent Bit would have stored.
 func Lenient(format string, args ...any) error {
-	return &lenient{fmt.Sprintf(format, args...)}
+	return &lenient{fmt.Errorf(format, args...)}
 }
 
 func scalar(set func(s string) error) func(string, Value) error {
@@ -337,7 +338,7 @@ func (f Field) WithLenient() Field {
 	set := f.set
 	f.set = func(key string, v Value) error {
 		if err := set(key, v); err != nil {
-			return Lenient("%v; the value is ignored", err)
+			return Lenient("%w; the value is ignored", err)
 		}
 		return nil
 	}

@@ -29,6 +29,15 @@ type Problem struct {
 	Key      string // the option, or empty
 	Message  string // what is wrong and what is allowed, without the place
 	Fix      string // what to do, such as `did you mean "path"?`, or empty
+
+	// Within, if not empty, is the text that the mistake is in, and Offset its
+	// place there in bytes; Pos is where a value begins that the text is in. Who
+	// has the files makes Pos the place of the mistake itself.
+	Within string
+	Offset int
+	// Line is the text of the line of Pos, if that is in a file that is no
+	// configuration.
+	Line string
 }
 
 // Error gives the problem on one line, with its place in front.

@@ -49,7 +49,7 @@ type problem struct {
 	key      string
 	severity option.Severity
 	message  string
-	offset   int        // of the byte of the option's text that it is about
+	err      error      // which may know the place in the option's text, or nil
 	pos      option.Pos // if the option may stand in several places
 }
 
@@ -69,13 +69,13 @@ func New(name string, props []option.Property, pos option.Pos) (*Parser, option.
 			if f.pos != (option.Pos{}) {
 				at = f.pos
 			} else if i := slices.IndexFunc(props, func(q option.Property) bool { return strings.EqualFold(q.Key, f.key) }); i >= 0 {
-				at = props[i].Pos
-				if text := props[i].Value.Pos; f.offset > 0 && text.Col > 0 {
-					at = text
-					at.Col += f.offset
+				if at = props[i].Value.Pos; at == (option.Pos{}) {
+					at = props[i].Pos
 				}
 			}
-			ps = append(ps, option.Problem{Severity: f.severity, Pos: at, Section: section, Key: f.key, Message: f.message})
+			problem := option.Problem{Severity: f.severity, Pos: at, Section: section, Key: f.key, Message: f.message}
+			problem.PlaceIn(f.err)
+			ps = append(ps, problem)
 		}
 	}
 	var found []problem

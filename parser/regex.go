@@ -41,7 +41,7 @@ func newRegex(p *Parser) (format, []problem) {
 	if err != nil {
 		bad := problem{key: "regex", severity: option.Error, message: fmt.Sprintf("option \"regex\": %v", err)}
 		if syntax := (*regex.SyntaxError)(nil); errors.As(err, &syntax) {
-			bad.offset = syntax.Offset
+			bad.err = err
 			bad.message = fmt.Sprintf("option \"regex\": %s at byte %d", syntax.Msg, syntax.Offset)
 		}
 		return nil, []problem{bad}

@@ -87,14 +87,14 @@ func TestRegexHeaderSizes(t *testing.T) {
 	}
 }
 
-func TestRegexProblemsHaveAColumn(t *testing.T) {
-	_, ps := newParser("Name", "p", "Format", "regex", "Regex", "^(?<a>[x")
-	if len(ps) != 1 || ps[0].Pos.Line != 4 || ps[0].Pos.Col != 0 {
-		t.Fatalf("without known columns: %v", ps)
+func TestRegexProblemsHaveAPlace(t *testing.T) {
+	const pattern = "^(?<a>x)(?<"
+	_, ps := newParserAt(10, "Name", "p", "Format", "regex", "Regex", pattern)
+	if len(ps) != 1 || ps[0].Pos.Line != 4 || ps[0].Pos.Col != 10 || !strings.Contains(ps[0].Message, `option "regex": `) {
+		t.Fatalf("got %v", ps)
 	}
-	_, ps = newParserAt(10, "Name", "p", "Format", "regex", "Regex", "^(?<a>x)(?<")
-	if len(ps) != 1 || ps[0].Pos.Col <= 10+8 || !strings.Contains(ps[0].Message, `option "regex": `) {
-		t.Errorf("got %v at column %d", ps, ps[0].Pos.Col)
+	if ps[0].Within != pattern || ps[0].Offset <= 8 {
+		t.Errorf("the mistake is at %d of %q, want it behind the first group", ps[0].Offset, ps[0].Within)
 	}
 }
 

@@ -7,5 +7,5 @@
 // nothing. The engine owns goroutines, retries, routing and acknowledgement.
 //
 // Optional abilities are small interfaces that the engine finds by type
-// assertion: [Starter], [Runner] and [io.Closer].
+// assertion: [Starter], [Checker], [Runner] and [io.Closer].
 package plugin

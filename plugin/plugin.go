@@ -74,6 +74,13 @@ type Starter interface {
 	Start(ctx context.Context) error
 }
 
+// Checker is an optional ability of filters and outputs that are Starters: Check
+// tells what Start would fail for, and leaves nothing open. `kagari check` calls
+// it in place of Start.
+type Checker interface {
+	Check() error
+}
+
 // Runner is an optional ability of filters that hold events back, such as
 // multiline: Run emits them when their time is up, until ctx ends; what is
 // still held then is emitted before Run returns.

@@ -16,6 +16,11 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("regex %q: %s at byte %d", e.Pattern, e.Msg, e.Offset)
 }
 
+// Place returns the pattern and the offset in it.
+func (e *SyntaxError) Place() (pattern string, offset int) {
+	return e.Pattern, e.Offset
+}
+
 // A nodeKind is the kind of a syntax tree node.
 type nodeKind uint8
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -75,12 +77,28 @@ func (p *program) checkFile(file string) (*config.Config, option.Problems) {
 	reg := builtin.Registry()
 	found := cfg.Check(reg)
 	ps = append(ps, found...)
-	if !found.HasErrors() {
-		// What only the plugins know, such as options that exclude each other.
-		_, more := engine.New(cfg, reg, engine.Options{Handler: logging.NewHandler(io.Discard, logging.LevelOff), Check: true})
-		ps = append(ps, withoutRepeats(more, ps)...)
+	// What only the plugins know, such as options that exclude each other.
+	_, more := engine.New(cfg, reg, engine.Options{Handler: logging.NewHandler(io.Discard, logging.LevelOff), Check: true})
+	more = withoutRepeats(more, ps)
+	return cfg, append(withoutMilder(ps, more), more...)
+}
+
+// withoutMilder leaves out warnings about a value that there is an error about,
+// too.
+func withoutMilder(ps, errors option.Problems) option.Problems {
+	type place struct {
+		pos option.Pos
+		key string
 	}
-	return cfg, ps
+	refused := map[place]bool{}
+	for _, p := range errors {
+		if p.Severity == option.Error && p.Key != "" {
+			refused[place{p.Pos, strings.ToLower(p.Key)}] = true
+		}
+	}
+	return slices.DeleteFunc(ps, func(p option.Problem) bool {
+		return p.Severity == option.Warning && refused[place{p.Pos, strings.ToLower(p.Key)}]
+	})
 }
 
 // withoutRepeats leaves out what was already said at the same place.
@@ -108,6 +126,7 @@ type finding struct {
 	Severity  string `json:"severity"`
 	File      string `json:"file"`
 	Line      int    `json:"line"`
+	Column    int    `json:"column"`
 	Container string `json:"container"`
 	Key       string `json:"key"`
 	Message   string `json:"message"`
@@ -117,7 +136,7 @@ type finding struct {
 func writeFindings(w io.Writer, ps option.Problems) error {
 	out := make([]finding, 0, len(ps))
 	for _, pr := range ps {
-		out = append(out, finding{Code: pr.Code, Severity: pr.Severity.String(), File: pr.Pos.File, Line: pr.Pos.Line,
+		out = append(out, finding{Code: pr.Code, Severity: pr.Severity.String(), File: pr.Pos.File, Line: pr.Pos.Line, Column: pr.Pos.Col,
 			Key: pr.Key, Message: pr.Message, Fix: pr.Fix})
 	}
 	enc := json.NewEncoder(w)

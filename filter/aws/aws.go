@@ -103,7 +103,7 @@ const defaultEndpoint = "http://169.254.169.254"
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if len(c.TagsInclude) > 0 && len(c.TagsExclude) > 0 {
 		if c.TagsEnabled {
-			return nil, errors.New("tags_include and tags_exclude cannot be given both")
+			return nil, option.At("tags_exclude", errors.New("tags_include and tags_exclude cannot be given both"))
 		}
 		env.Log.Warn("tags_include and tags_exclude have no effect without tags_enabled, and cannot be given both with it")
 	}

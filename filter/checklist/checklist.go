@@ -77,7 +77,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	var err error
 	if f.key, err = event.ParseAccessor(c.LookupKey); err != nil {
-		return nil, fmt.Errorf("lookup_key: %w", err)
+		return nil, option.At("lookup_key", fmt.Errorf("lookup_key: %w", err))
 	}
 	if f.key.Ignored() != "" {
 		env.Log.Warn("part of lookup_key is ignored", "ignored", f.key.Ignored(), "used", f.key.Key())

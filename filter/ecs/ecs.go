@@ -78,10 +78,10 @@ type addition struct {
 // New makes the filter.
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if c.Port < 1 || c.Port > 65535 {
-		return nil, fmt.Errorf("ecs_meta_port is %d, which is no port", c.Port)
+		return nil, option.At("ecs_meta_port", fmt.Errorf("ecs_meta_port is %d; it must be from 1 to 65535", c.Port))
 	}
 	if c.Host == "" {
-		return nil, fmt.Errorf("ecs_meta_host is empty")
+		return nil, option.At("ecs_meta_host", fmt.Errorf("ecs_meta_host is empty"))
 	}
 	f := &Filter{
 		prefix: c.TagPrefix, clusterOnly: c.ClusterOnly, retries: c.Retries,
@@ -95,12 +95,12 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	for _, text := range c.Add {
 		words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' })
 		if len(words) == 0 || len(words) > 2 {
-			return nil, fmt.Errorf("add %q is not a key and a template without blanks", text)
+			return nil, option.AtText("add", text, fmt.Errorf("add %q is not a key and a template without blanks", text))
 		}
 		value := words[len(words)-1]
 		template, err := event.ParseTemplate(value)
 		if err != nil {
-			return nil, fmt.Errorf("add %q: %w", text, err)
+			return nil, option.AtText("add", text, fmt.Errorf("add %q: %w", text, err))
 		}
 		f.warnOfKeys(template)
 		f.add = append(f.add, addition{words[0], template})

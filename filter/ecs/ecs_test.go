@@ -258,7 +258,7 @@ func TestConfigurationsThatAreRefused(t *testing.T) {
 	f("not a key and a template", "add", "a b c")
 	f("not a key and a template", "add", " ")
 	f("record accessor", "add", "a $a|$b")
-	f("no port", "ecs_meta_port", "70000")
+	f("from 1 to 65535", "ecs_meta_port", "70000")
 	f("ecs_meta_host", "ecs_meta_host", "")
 }
 

@@ -55,7 +55,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the filter. The database is opened by Start.
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if c.Database == "" {
-		return nil, errors.New("the option database is empty")
+		return nil, option.At("database", errors.New("the option database is empty"))
 	}
 	if len(c.LookupKey) == 0 {
 		return nil, errors.New("at least one lookup_key is needed")
@@ -66,14 +66,14 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	f := &Filter{file: c.Database, log: env.Log}
 	for _, key := range c.LookupKey {
 		if key == "" {
-			return nil, errors.New("a lookup_key is empty")
+			return nil, option.At("lookup_key", errors.New("a lookup_key is empty"))
 		}
 		f.lookups = append(f.lookups, &lookup{key: key})
 	}
 	for _, text := range c.Record {
 		r, err := parseField(text, env.Log)
 		if err != nil {
-			return nil, err
+			return nil, option.AtText("record", text, err)
 		}
 		of := slices.IndexFunc(f.lookups, func(l *lookup) bool { return l.key == r.lookup })
 		if of < 0 {
@@ -107,7 +107,17 @@ type lookup struct {
 var (
 	_ plugin.Filter  = (*Filter)(nil)
 	_ plugin.Starter = (*Filter)(nil)
+	_ plugin.Checker = (*Filter)(nil)
 )
+
+// Check tells whether the database can be opened.
+func (f *Filter) Check() error {
+	db, err := openDatabase(f.file)
+	if err != nil {
+		return option.At("database", err)
+	}
+	return db.close()
+}
 
 // Start opens the database.
 func (f *Filter) Start(context.Context) error {

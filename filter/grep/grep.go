@@ -112,7 +112,7 @@ func parseRule(line string) (rule, error) {
 // New makes the filter.
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if c.LogicalOp != opLegacy && slices.ContainsFunc(c.rules, func(r rule) bool { return r.exclude != c.rules[0].exclude }) {
-		return nil, errors.New("with logical_op AND or OR either regex or exclude can be used, not both")
+		return nil, option.At("logical_op", errors.New("with logical_op AND or OR either regex or exclude can be used, not both"))
 	}
 	if len(c.rules) == 0 {
 		env.Log.Warn("there is neither a regex nor an exclude, so every record is kept")

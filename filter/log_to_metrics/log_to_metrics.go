@@ -144,11 +144,11 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	mode := strings.ToLower(c.Mode)
 	if mode != counter {
 		if c.ValueField == "" {
-			return nil, fmt.Errorf("value_field is needed for a %s", mode)
+			return nil, option.At("metric_mode", fmt.Errorf("value_field is needed for a %s", mode))
 		}
 		var err error
 		if f.value, err = event.ParseAccessor(c.ValueField); err != nil {
-			return nil, fmt.Errorf("value_field: %w", err)
+			return nil, option.At("value_field", fmt.Errorf("value_field: %w", err))
 		}
 		warnIgnored(env.Log, "value_field", f.value)
 	}

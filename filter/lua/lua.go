@@ -93,7 +93,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	fn, ok := m.state.G.Global.RawGetString(c.Call).(*lua.LFunction)
 	if !ok {
-		return nil, fmt.Errorf("the script %s has no global function %q, which call names", source.name, c.Call)
+		return nil, option.At("call", fmt.Errorf("the script %s has no global function %q, which call names", source.name, c.Call))
 	}
 	f := &Filter{
 		machine: m, call: c.Call, timeAsTable: c.TimeAsTable, log: env.Log, patience: env.Service.Grace / 2,

@@ -13,11 +13,14 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 	"github.com/yuin/gopher-lua/parse"
+
+	"github.com/kagarilog/kagari/option"
 )
 
 // source is the text of a script.
 type source struct {
 	name  string // for messages
+	path  string // of a file, or empty
 	chunk string // as the script's own messages name it
 	text  string
 }
@@ -37,12 +40,12 @@ func (c *Config) source(dir string) (source, error) {
 		text, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return source{}, fmt.Errorf("read the script: %w", err)
+		return source{}, option.At("script", fmt.Errorf("read the script: %w", err))
 	}
 	if bytes.HasPrefix(text, []byte("\x1b")) {
-		return source{}, fmt.Errorf("the script %s is compiled; its source is expected", path)
+		return source{}, option.At("script", fmt.Errorf("the script %s is compiled; its source is expected", path))
 	}
-	return source{name: path, chunk: path, text: string(withoutHead(text))}, nil
+	return source{name: path, path: path, chunk: path, text: string(withoutHead(text))}, nil
 }
 
 // withoutHead empties a byte order mark and a first line for the shell.
@@ -71,7 +74,7 @@ func (m *machine) load(s source) error {
 	defer m.brake.watch(ctx, 0)()
 	m.state.Push(fn)
 	if err := m.state.PCall(0, 0, nil); err != nil {
-		return fmt.Errorf("run the script %s: %w", s.name, scriptError(err))
+		return option.At(s.option(), fmt.Errorf("run the script %s: %w", s.name, scriptError(err)))
 	}
 	return nil
 }
@@ -120,35 +123,70 @@ func chunkError(chunk string, err error) string {
 	return fmt.Sprintf("%s: %v", chunk, err)
 }
 
-// explain tells where in the script an error is.
+// explain tells where in the script an error of compile is.
 func (s source) explain(err error) error {
 	var syntax *parse.Error
 	var compile *lua.CompileError
-	line, column, what := 0, 0, ""
+	line, column, what, token := 0, 0, "", ""
 	switch {
 	case errors.As(err, &syntax):
-		line, column = syntax.Pos.Line, syntax.Pos.Column
+		line, column, token = syntax.Pos.Line, syntax.Pos.Column, syntax.Token
 		what = strings.TrimPrefix(strings.TrimSpace(syntax.Message), "syntax error: ")
 		if line == parse.EOF {
-			return fmt.Errorf("the script %s does not compile: %s at its end; an end, a bracket or a quote may be missing", s.name, what)
+			return s.at(len(strings.TrimRight(s.text, " \t\r\n")),
+				fmt.Errorf("the script %s does not compile: %s at its end; an end, a bracket or a quote may be missing", s.name, what))
 		}
-		if syntax.Token != "" {
-			what += fmt.Sprintf(" near %q", syntax.Token)
+		if token != "" {
+			what += fmt.Sprintf(" near %q", token)
 		}
 	case errors.As(err, &compile):
 		line, what = compile.Line, compile.Message
 	default:
-		return fmt.Errorf("compile the script %s: %w", s.name, err)
+		return option.At(s.option(), fmt.Errorf("compile the script %s: %w", s.name, err))
+	}
+	start, text, ok := s.line(line)
+	if !ok {
+		return option.At(s.option(), fmt.Errorf("the script %s does not compile: line %d: %s", s.name, line, what))
+	}
+	// The compiler counts to the end of the word.
+	within := min(max(column-len(token), 0), len(text))
+	if column == 0 {
+		within = len(text) - len(strings.TrimLeft(text, " \t"))
 	}
 	where := fmt.Sprintf("line %d", line)
 	if column > 0 {
-		where += fmt.Sprintf(", column %d", column)
+		where += fmt.Sprintf(", column %d", within+1)
 	}
-	lines := strings.Split(s.text, "\n")
-	if line < 1 || line > len(lines) {
-		return fmt.Errorf("the script %s does not compile: %s: %s", s.name, where, what)
+	return s.at(start+within, fmt.Errorf("the script %s does not compile: %s: %s, in %q", s.name, where, what, excerpt(text, column)))
+}
+
+// line returns a line, counted from 1, and where it starts.
+func (s source) line(n int) (start int, text string, ok bool) {
+	for ; n > 1; n-- {
+		end := strings.IndexByte(s.text[start:], '\n')
+		if end < 0 {
+			return 0, "", false
+		}
+		start += end + 1
 	}
-	return fmt.Errorf("the script %s does not compile: %s: %s, in %q", s.name, where, what, excerpt(lines[line-1], column))
+	text, _, _ = strings.Cut(s.text[start:], "\n")
+	return start, text, n == 1
+}
+
+// option is the option that the script was given with.
+func (s source) option() string {
+	if s.path != "" {
+		return "script"
+	}
+	return "code"
+}
+
+// at says that err is about a place in the script.
+func (s source) at(offset int, err error) error {
+	if s.path != "" {
+		return option.At("script", &option.FileError{Path: s.path, Text: s.text, Offset: offset, Err: err})
+	}
+	return option.At("code", option.Within(s.text, offset, err))
 }
 
 // excerpt returns a line, or if it is long the part around the column.

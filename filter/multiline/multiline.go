@@ -94,7 +94,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	if c.Mode == modePartial {
 		if c.KeyContent == "" {
-			return nil, fmt.Errorf("the mode %s needs multiline.key_content", modePartial)
+			return nil, option.At("mode", fmt.Errorf("the mode %s needs multiline.key_content", modePartial))
 		}
 		if !c.Buffer {
 			env.Log.Warn("the mode partial_message holds records back whatever buffer says; Fluent Bit crashes when they are due")

@@ -78,7 +78,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the filter.
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if c.adds && c.removes {
-		return nil, errors.New("add_prefix and remove_prefix cannot be used together")
+		return nil, option.At("remove_prefix", errors.New("add_prefix and remove_prefix cannot be used together"))
 	}
 	f := &Filter{
 		lift:   strings.HasPrefix(c.Operation, "lift"),
@@ -91,7 +91,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	for _, w := range c.Wildcard {
 		if w == "" {
-			return nil, errors.New("a wildcard is empty")
+			return nil, option.At("wildcard", errors.New("a wildcard is empty"))
 		}
 		name, prefix := strings.CutSuffix(w, "*")
 		f.wildcards = append(f.wildcards, wildcard{[]byte(name), prefix})

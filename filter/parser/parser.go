@@ -63,14 +63,14 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if strings.HasPrefix(c.KeyName, "$") {
 		var err error
 		if f.accessor, err = event.ParseAccessor(c.KeyName); err != nil {
-			return nil, fmt.Errorf("option \"key_name\": %w", err)
+			return nil, option.At("key_name", fmt.Errorf("option \"key_name\": %w", err))
 		}
 	}
 	var missing []error
 	for _, name := range c.Parsers {
 		p, err := env.Parser(name)
 		if err != nil {
-			missing = append(missing, err)
+			missing = append(missing, option.AtText("parser", name, err))
 			continue
 		}
 		f.parsers = append(f.parsers, p)

@@ -72,7 +72,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	allow := slices.Concat(c.AllowKey, c.WhiteKey)
 	if len(c.RemoveKey) > 0 && len(allow) > 0 {
-		return nil, errors.New("remove_key and allowlist_key cannot be used together")
+		return nil, option.At("allowlist_key", errors.New("remove_key and allowlist_key cannot be used together"))
 	}
 	f.allow = len(allow) > 0
 	for _, key := range slices.Concat(c.RemoveKey, allow) {

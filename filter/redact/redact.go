@@ -121,21 +121,21 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		return nil, err
 	}
 	if c.KeepLast < 0 {
-		return nil, fmt.Errorf("keep_last is %d; it must not be negative", c.KeepLast)
+		return nil, option.At("keep_last", fmt.Errorf("keep_last is %d; it must not be negative", c.KeepLast))
 	}
 	if c.MaskChar == "" || !utf8.ValidString(c.MaskChar) {
-		return nil, errors.New("mask_char must be a character")
+		return nil, option.At("mask_char", errors.New("mask_char must be a character"))
 	}
 	f := &Filter{log: env.Log, stats: env.Stats, config: *c}
 	secrets, err := parsePatterns(c.SecretKeys)
 	if err != nil {
-		return nil, fmt.Errorf("secret_keys: %w", err)
+		return nil, option.At("secret_keys", fmt.Errorf("secret_keys: %w", err))
 	}
 	if f.include, err = parsePatterns(c.Keys); err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+		return nil, option.At("keys", fmt.Errorf("keys: %w", err))
 	}
 	if f.exclude, err = parsePatterns(c.ExcludeKeys); err != nil {
-		return nil, fmt.Errorf("exclude_keys: %w", err)
+		return nil, option.At("exclude_keys", fmt.Errorf("exclude_keys: %w", err))
 	}
 	f.everything = slices.Contains(c.Keys, "*")
 	f.paths = !f.everything || len(f.exclude) > 0
@@ -183,7 +183,7 @@ func (c *Config) detectors() (on [detectors]bool, err error) {
 			if hint == "" {
 				hint = "they are " + strings.Join(names, ", ")
 			}
-			return on, fmt.Errorf("detectors: there is no %q; %s", word, hint)
+			return on, option.At("detectors", fmt.Errorf("detectors: there is no %q; %s", word, hint))
 		}
 	}
 	if !any {

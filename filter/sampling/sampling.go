@@ -94,7 +94,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	f := &Filter{without: c.WithoutKey, level: levels[c.KeepLevel], status: float64(c.KeepStatus), random: rand.Uint64}
 	switch {
 	case c.Rate > 0 && c.hasPercent:
-		return nil, errors.New("give either a rate or a percent, not both")
+		return nil, option.At("percent", errors.New("give either a rate or a percent, not both"))
 	case c.Rate > 0:
 		f.set(1 / float64(c.Rate))
 		f.rate = event.AppendInt(nil, int64(c.Rate))
@@ -117,7 +117,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		}
 		path, err := event.ParseAccessor(k.text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", k.option, err)
+			return nil, option.At(k.option, fmt.Errorf("%s: %w", k.option, err))
 		}
 		if path.Ignored() != "" {
 			env.Log.Warn("part of a key is ignored; write $a['b.c'] for keys with such characters and nested keys",

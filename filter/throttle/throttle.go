@@ -63,7 +63,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the filter.
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if c.Window > maxWindow {
-		return nil, fmt.Errorf("a window of %d intervals is more than %d", c.Window, maxWindow)
+		return nil, option.At("window", fmt.Errorf("a window of %d intervals is more than %d", c.Window, maxWindow))
 	}
 	f := &Filter{rate: c.Rate, text: c.Interval, status: c.PrintStatus, log: env.Log, now: time.Now}
 	if !(f.rate > 1) {

@@ -92,7 +92,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		panes = defaultWindow
 	}
 	if panes > maxWindow {
-		return nil, fmt.Errorf("a window of %d intervals is more than %d", panes, maxWindow)
+		return nil, option.At("window", fmt.Errorf("a window of %d intervals is more than %d", panes, maxWindow))
 	}
 	interval := duration(env.Log, "interval", c.Interval, time.Second)
 	keep := duration(env.Log, "window_time_duration", c.WindowTimeDuration, time.Minute)
@@ -107,10 +107,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	var err error
 	if f.logField, err = path(c.LogField); err != nil {
-		return nil, fmt.Errorf("log_field: %w", err)
+		return nil, option.At("log_field", fmt.Errorf("log_field: %w", err))
 	}
 	if f.nameField, err = path(c.NameField); err != nil {
-		return nil, fmt.Errorf("name_field: %w", err)
+		return nil, option.At("name_field", fmt.Errorf("name_field: %w", err))
 	}
 	return f, nil
 }

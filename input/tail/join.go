@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -60,7 +61,7 @@ func newJoining(c *Config, env *plugin.Env) (j joining, err error) {
 	if c.Multiline {
 		j.flush = max(c.MultilineFlush, time.Second)
 		if j.firstLine, err = env.Parser(c.ParserFirstline); err != nil {
-			return j, fmt.Errorf("option \"parser_firstline\": %w", err)
+			return j, option.At("parser_firstline", fmt.Errorf("option \"parser_firstline\": %w", err))
 		}
 		for _, name := range c.ParserN {
 			p, err := env.Parser(name)
@@ -88,12 +89,12 @@ func newJoining(c *Config, env *plugin.Env) (j joining, err error) {
 	for _, name := range c.MultilineParser {
 		p, err := env.Multiline(name)
 		if err != nil {
-			return j, fmt.Errorf("option \"multiline.parser\": %w", err)
+			return j, option.At("multiline.parser", fmt.Errorf("option \"multiline.parser\": %w", err))
 		}
 		parsers = append(parsers, p)
 	}
 	if j.core, err = multiline.NewJoiner(parsers, multiline.Options{BufferLimit: env.Service.MultilineBufferLimit}); err != nil {
-		return j, fmt.Errorf("option \"multiline.parser\": %w", err)
+		return j, option.At("multiline.parser", fmt.Errorf("option \"multiline.parser\": %w", err))
 	}
 	return j, nil
 }

@@ -53,8 +53,8 @@ func TestBadDefinitions(t *testing.T) {
 	start := `    Rule "start_state" "/^A/" "cont"` + "\n"
 	f("good", regex+start+`    Rule "cont" "/^ /" "cont"`, true)
 	f("pattern", regex+`    Rule   "start_state"  "/^A[/" "cont"`+"\n"+`    Rule cont /^(/ cont`, false,
-		`error p.conf:4:32: multiline parser m: the pattern "/^A[/": premature end of char-class at byte 4`,
-		`error p.conf:5:18: multiline parser m: the pattern "/^(/": end pattern with unmatched parenthesis at byte 3`)
+		`error p.conf:4:28: multiline parser m: the pattern "/^A[/": premature end of char-class at byte 4`,
+		`error p.conf:5:15: multiline parser m: the pattern "/^(/": end pattern with unmatched parenthesis at byte 3`)
 	f("next state", regex+start+`    Rule "cont" "/^ /" "cnot"`, false,
 		`error p.conf:5:25: multiline parser m: no rule is for the next state "cnot"; did you mean "cont"?`)
 	f("no start", regex+`    Rule "start" "/^A/" "start"`, false,
@@ -94,7 +94,7 @@ func TestRulesOfYAMLHavePositions(t *testing.T) {
 		t.Fatal(ps.Err())
 	}
 	p, ps := multiline.New(cfg.MultilineParsers[0].Props, cfg.MultilineParsers[0].Pos, nil)
-	want := `main.yaml:6:20: multiline parser m: the pattern "/^A[/": premature end of char-class at byte 4
+	want := `main.yaml:6:16: multiline parser m: the pattern "/^A[/": premature end of char-class at byte 4
 main.yaml:7:21: multiline parser m: no rule is for the next state "start_sate"; did you mean "start_state"?`
 	if p != nil || ps.Err() == nil || ps.Err().Error() != want {
 		t.Errorf("%v\nwant\n%s", ps.Err(), want)

@@ -219,14 +219,12 @@ func (d *definition) rule(p option.Property) {
 
 // badPattern reports what is wrong with a pattern, and where in it.
 func (d *definition) badPattern(pattern option.Value, err error) {
-	at, message := pattern.Pos, err.Error()
+	message := err.Error()
 	if syntax := (*regex.SyntaxError)(nil); errors.As(err, &syntax) {
 		message = fmt.Sprintf("%s at byte %d", syntax.Msg, syntax.Offset)
-		if at.Col > 0 && !strings.Contains(pattern.Text[:min(syntax.Offset, len(pattern.Text))], "\n") {
-			at.Col += syntax.Offset
-		}
 	}
-	d.report(option.Error, at, "rule", "", "the pattern %q: %s", pattern.Text, message)
+	d.report(option.Error, pattern.Pos, "rule", "", "the pattern %q: %s", pattern.Text, message)
+	d.ps[len(d.ps)-1].PlaceIn(err)
 }
 
 // finish checks what the options say together.

@@ -89,17 +89,17 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		return nil, err
 	}
 	if p.key == "" && !c.hasKey {
-		return nil, fmt.Errorf("the action %s needs a key", c.Action)
+		return nil, option.At("action", fmt.Errorf("the action %s needs a key", c.Action))
 	}
 	switch c.Action {
 	case actionInsert, actionUpsert, actionRename:
 		if !c.hasValue {
-			return nil, fmt.Errorf("the action %s needs a value", c.Action)
+			return nil, option.At("action", fmt.Errorf("the action %s needs a value", c.Action))
 		}
 		p.second = event.AppendString(nil, c.Value)
 	case actionExtract:
 		if c.regex == nil {
-			return nil, fmt.Errorf("the action %s needs a pattern", c.Action)
+			return nil, option.At("action", fmt.Errorf("the action %s needs a pattern", c.Action))
 		}
 		p.regex, p.groups = c.regex, groupsOf(c.regex)
 		if len(p.groups) == 0 {
@@ -107,11 +107,14 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		}
 	case actionConvert:
 		if c.Type == "" {
-			return nil, fmt.Errorf("the action %s needs a converted_type", c.Action)
+			return nil, option.At("action", fmt.Errorf("the action %s needs a converted_type", c.Action))
 		}
 		if p.typ = strings.ToLower(c.Type); !isType(p.typ) {
-			return nil, fmt.Errorf("converted_type %q is none of string, boolean, int and double; %s", c.Type,
-				option.DidYouMean(c.Type, []string{typeString, typeBool, typeInt, typeDouble}))
+			err := fmt.Errorf("converted_type %q is none of string, boolean, int and double", c.Type)
+			if hint := option.DidYouMean(c.Type, []string{typeString, typeBool, typeInt, typeDouble}); hint != "" {
+				err = fmt.Errorf("%w; %s", err, hint)
+			}
+			return nil, option.At("converted_type", err)
 		}
 	}
 	p.first = event.AppendString(nil, p.key)
@@ -139,17 +142,21 @@ func (p *Processor) place(c *Config) error {
 		name := strings.TrimPrefix(ctx, "otel_scope_")
 		switch {
 		case c.Action == actionRename || c.Action == actionExtract || c.Action == actionConvert:
-			return fmt.Errorf("the action %s is not possible in the context %s", c.Action, ctx)
+			return option.At("action", fmt.Errorf("the action %s is not possible in the context %s", c.Action, ctx))
 		case !c.hasKey:
 			p.key = name
 		case !strings.EqualFold(c.Key, name):
-			return fmt.Errorf("in the context %s the key must be %s, not %q", ctx, name, c.Key)
+			return option.At("key", fmt.Errorf("in the context %s the key must be %s, not %q", ctx, name, c.Key))
 		}
 		p.meta, p.group, p.path = true, true, []string{otlpmeta.Root, otlpmeta.Scope}
 	default:
 		known := []string{"body", "message", "record", "metadata", "attributes", "otel_log_attributes", "otel_resource_attributes",
 			"otel_scope_attributes", "otel_scope_name", "otel_scope_version"}
-		return fmt.Errorf("the context %q is none of those of logs, %s; %s", c.Context, strings.Join(known, ", "), option.DidYouMean(c.Context, known))
+		err := fmt.Errorf("the context %q is none of those of logs, %s", c.Context, strings.Join(known, ", "))
+		if hint := option.DidYouMean(c.Context, known); hint != "" {
+			err = fmt.Errorf("%w; %s", err, hint)
+		}
+		return option.At("context", err)
 	}
 	return nil
 }

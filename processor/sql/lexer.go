@@ -3,6 +3,8 @@ package sql
 import (
 	"fmt"
 	"strings"
+
+	"github.com/kagarilog/kagari/option"
 )
 
 // kind is what a word of a query is. Punctuation and operators are their own
@@ -47,7 +49,7 @@ func split(s string) ([]token, error) {
 		}
 		t, n := next(s[i:])
 		if n == 0 {
-			return nil, fmt.Errorf("%q at offset %d has no meaning in a query", s[i:i+1], i)
+			return nil, option.Within(s, i, fmt.Errorf("%q at offset %d has no meaning in a query", s[i:i+1], i))
 		}
 		t.at = i
 		all = append(all, t)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/option"
 )
 
 // parse reads a query:
@@ -23,7 +24,7 @@ func parse(s string) (*query, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &parser{tokens: tokens}
+	p := &parser{text: s, tokens: tokens}
 	q := &query{}
 	if err := p.query(q); err != nil {
 		return nil, err
@@ -32,6 +33,7 @@ func parse(s string) (*query, error) {
 }
 
 type parser struct {
+	text   string
 	tokens []token
 	depth  int
 }
@@ -57,9 +59,14 @@ func (p *parser) want(k kind) (token, error) {
 	return t, nil
 }
 
+// mistake is an error at a word of the query.
+func (p *parser) mistake(t token, format string, args ...any) error {
+	return option.Within(p.text, t.at, fmt.Errorf(format, args...))
+}
+
 func (p *parser) unexpected(want string) error {
 	t := p.tokens[0]
-	return fmt.Errorf("%s stands at offset %d where %s is expected", t, t.at, want)
+	return p.mistake(t, "%s stands at offset %d where %s is expected", t, t.at, want)
 }
 
 func (p *parser) query(q *query) error {
@@ -124,7 +131,7 @@ const maxDepth = 1000
 
 func (p *parser) condition() (*condition, error) {
 	if p.depth++; p.depth > maxDepth {
-		return nil, fmt.Errorf("the condition nests deeper than %d levels", maxDepth)
+		return nil, p.mistake(p.tokens[0], "the condition nests deeper than %d levels", maxDepth)
 	}
 	defer func() { p.depth-- }()
 	if _, ok := p.take("NOT"); ok {
@@ -195,12 +202,12 @@ func (p *parser) value() (v value, err error) {
 	case kindInt:
 		v.kind = isInt
 		if v.i, err = strconv.ParseInt(t.text, 10, 64); err != nil {
-			return v, fmt.Errorf("%s at offset %d is no integer of 64 bits", t, t.at)
+			return v, p.mistake(t, "%s at offset %d is no integer of 64 bits", t, t.at)
 		}
 	case kindFloat:
 		v.kind = isFloat
 		if v.f, err = strconv.ParseFloat(t.text, 64); err != nil {
-			return v, fmt.Errorf("%s at offset %d is too large", t, t.at)
+			return v, p.mistake(t, "%s at offset %d is too large", t, t.at)
 		}
 	case kindString:
 		v.kind, v.s = isString, []byte(t.text)
