@@ -104,3 +104,14 @@ func (r *Replayed) Close() error {
 	}
 	return r.file.Close()
 }
+
+// Remove deletes a file of letters and what is remembered of it.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("remove dead letters: %w", err)
+	}
+	if err := os.Remove(path + replayedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove what is remembered of replays: %w", err)
+	}
+	return nil
+}
