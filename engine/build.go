@@ -55,6 +55,7 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 	e := &Engine{
 		log:       opts.Handler.Named("engine", nil),
 		logs:      opts.Handler,
+		service:   svc,
 		flush:     svc.Flush,
 		grace:     svc.Grace,
 		epoch:     time.Now(),

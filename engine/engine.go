@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/buffer"
+	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/deadletter"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/internal/logging"
@@ -26,6 +27,8 @@ type Engine struct {
 	flush time.Duration
 	grace time.Duration
 	epoch time.Time // what monotonic times count from
+
+	service *config.Service
 
 	hostname, version string // for metrics
 	stdout            io.Writer
@@ -68,6 +71,9 @@ type Engine struct {
 
 	again func() (*Engine, error) // makes an engine like this one
 }
+
+// Service is the service section that the engine was made with.
+func (e *Engine) Service() *config.Service { return e.service }
 
 // Stop asks the engine to flush and end; Run then returns the first non-zero
 // code that was given. It does not wait and may be called from anywhere.

@@ -14,6 +14,10 @@ import (
 // Host runs an engine and, after a reload, its successor. It is what the admin
 // API talks to.
 type Host struct {
+	// AtWork is called with every engine that has started, before its inputs run.
+	// Set it before Run.
+	AtWork func(*Engine)
+
 	load func() (*Engine, error)
 	log  *slog.Logger
 
@@ -42,6 +46,9 @@ func (h *Host) Run(ctx context.Context) (Summary, error) {
 		e, reloaded := h.current, again != nil
 		h.mu.Unlock()
 		sum, err := e.run(ctx, func() {
+			if h.AtWork != nil {
+				h.AtWork(e)
+			}
 			if !reloaded {
 				return
 			}

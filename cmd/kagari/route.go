@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -21,7 +20,6 @@ import (
 	"github.com/kagarilog/kagari/builtin"
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/engine"
-	"github.com/kagarilog/kagari/internal/logging"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -74,13 +72,13 @@ func (p *program) route(f *routerFlags) error {
 	if ps.HasErrors() {
 		return p.refused(cfg, ps)
 	}
-	logs, closeLog, err := p.openLog(f, cfg)
+	live, err := newLive(f, cfg.Service, p.err)
 	if err != nil {
 		return p.failed(err)
 	}
-	defer closeLog()
-	log := logs.Named("kagari", nil)
-	opts := engine.Options{Handler: logs, Version: Version(), MemoryLimit: limitMemory()}
+	defer live.end()
+	log := live.log
+	opts := engine.Options{Handler: live.logs, Version: Version(), MemoryLimit: limitMemory()}
 	reg := builtin.Registry()
 	build := func(cfg *config.Config, ps option.Problems) (*engine.Engine, option.Problems) {
 		e, more := engine.New(cfg, reg, opts)
@@ -119,24 +117,20 @@ func (p *program) route(f *routerFlags) error {
 		if e != nil && f.strict && hasWarnings(ps) {
 			return nil, errors.New("there are warnings, and --strict makes errors of them")
 		}
-		return e, ps.Err()
+		if err := ps.Err(); err != nil {
+			return nil, err
+		}
+		return e, live.prepare(cfg.Service)
 	}, log)
+	host.AtWork = func(e *engine.Engine) { live.use(e.Service()) }
 
 	var background sync.WaitGroup
 	defer background.Wait()
 	ended := make(chan struct{})
 	defer close(ended)
-	background.Go(func() { reloadOnHangup(hangup, ended, host, cfg.Service.HotReload, log) })
-	if cfg.Service.HTTPServer {
-		srv := admin.New(host, adminOptions(cfg.Service, f.configFile, reg, logs))
-		if err := srv.Start(); err != nil {
-			return p.failed(err)
-		}
-		defer func() {
-			if err := srv.Close(); err != nil {
-				log.Warn("closing the HTTP server failed", "error", err)
-			}
-		}()
+	background.Go(func() { reloadOnHangup(hangup, ended, host, live, log) })
+	if err := live.serve(host, reg); err != nil {
+		return p.failed(err)
 	}
 	sum, err := host.Run(ctx)
 	if err != nil {
@@ -155,24 +149,14 @@ func hasWarnings(ps option.Problems) bool {
 	return slices.ContainsFunc(ps, func(p option.Problem) bool { return p.Severity == option.Warning })
 }
 
-func adminOptions(svc *config.Service, file string, reg *plugin.Registry, logs *logging.Handler) admin.Options {
-	return admin.Options{
-		Listen: svc.HTTPListen, Port: svc.HTTPPort, Version: Version(), Config: file, ReadyMaxAge: svc.ReadyMaxAge,
-		Health: admin.HealthOptions{Enabled: svc.HealthCheck, ErrorsCount: svc.HCErrorsCount,
-			RetryFailureCount: svc.HCRetryFailureCount, Period: svc.HCPeriod},
-		StorageMetrics: svc.Storage.Metrics, HotReload: svc.HotReload, Pprof: svc.HTTPPprof,
-		Plugins: reg, Log: logs.Named("http_server", nil),
-	}
-}
-
 // reloadOnHangup reloads the configuration on SIGHUP until the router has ended.
 // Without hot_reload the signal is only answered in the log: it must not end the
 // process.
-func reloadOnHangup(hangup <-chan os.Signal, ended <-chan struct{}, host *engine.Host, enabled bool, log *slog.Logger) {
+func reloadOnHangup(hangup <-chan os.Signal, ended <-chan struct{}, host *engine.Host, live *live, log *slog.Logger) {
 	for {
 		select {
 		case <-hangup:
-			if !enabled {
+			if !live.hotReload() {
 				log.Warn("SIGHUP is ignored; start with -Y or set hot_reload on to reload the configuration")
 				continue
 			}
@@ -181,32 +165,6 @@ func reloadOnHangup(hangup <-chan os.Signal, ended <-chan struct{}, host *engine
 			return
 		}
 	}
-}
-
-// openLog returns the handler of the process's own log.
-func (p *program) openLog(f *routerFlags, cfg *config.Config) (*logging.Handler, func(), error) {
-	level, _ := logging.ParseLevel(cfg.Service.LogLevel)
-	switch {
-	case f.quiet:
-		level = logging.LevelOff
-	case f.verbose == 1:
-		level = slog.LevelDebug
-	case f.verbose > 1:
-		level = logging.LevelTrace
-	}
-	var w io.Writer = p.err
-	closeLog := func() {}
-	if path := cfg.Service.LogFile; path != "" {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(".", path)
-		}
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-		if err != nil {
-			return nil, nil, fmt.Errorf("open log file: %w", err)
-		}
-		w, closeLog = file, func() { _ = file.Close() }
-	}
-	return logging.NewHandler(w, level), closeLog, nil
 }
 
 // limitMemory makes the garbage collector respect the memory limit of the

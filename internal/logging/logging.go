@@ -99,6 +99,14 @@ func NewHandler(w io.Writer, level slog.Leveler) *Handler {
 	return &Handler{sink: &sink{w: w, seen: map[limitKey]*limitState{}}, level: level}
 }
 
+// SetWriter makes w the writer of the handler and of all that share its own. When
+// it returns nothing is written to the one before any more.
+func (h *Handler) SetWriter(w io.Writer) {
+	h.sink.mu.Lock()
+	h.sink.w = w
+	h.sink.mu.Unlock()
+}
+
 // Named returns a logger on the same writer for the instance of that name and,
 // unless level is nil, with a level of its own.
 func (h *Handler) Named(name string, level slog.Leveler) *slog.Logger {
