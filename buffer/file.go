@@ -23,10 +23,10 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Info is what the header of a chunk file says.
 type Info struct {
-	ID      event.ChunkID
-	Input   string // the directory, named after the input instance
-	Tag     string
-	Signal  event.Signal
+	ID     event.ChunkID
+	Input  string // the directory, named after the input instance
+	Tag    string
+	Signal event.Signal
 	// Outputs names the outputs that the chunk is for; empty if its tag decides.
 	Outputs []string
 	Count   int
