@@ -36,6 +36,15 @@ const createTable = `CREATE TABLE IF NOT EXISTS in_tail_files (` +
 	`  offset_marker_size INTEGER DEFAULT 0` +
 	`);`
 
+// The paths under which rotated files were found are kept in a table of our
+// own, which Fluent Bit does not look at: the name in in_tail_files is the one
+// that the file has now, but the path is what its tag and its records come from.
+//
+//	kagari_rotated
+//	  file  row id in in_tail_files
+//	  path  of the file when it was found
+const createRotated = `CREATE TABLE IF NOT EXISTS kagari_rotated (file INTEGER PRIMARY KEY, path TEXT NOT NULL);`
+
 // lockPatience is how long a lock that another process holds is waited for.
 const lockPatience = 2 * time.Second
 
@@ -53,6 +62,7 @@ type database struct {
 type dbRow struct {
 	id         int64
 	name       string
+	path       string // before it was rotated; empty if it was not
 	offset     int64
 	markerHash int64
 	markerSize int
@@ -111,7 +121,7 @@ func (d *database) prepare(c *Config) (err error) {
 	if d.conn, err = d.db.Conn(ctx); err != nil {
 		return err
 	}
-	statements := []string{createTable, "PRAGMA synchronous=" + syncMode(c.DBSync)}
+	statements := []string{createTable, createRotated, "PRAGMA synchronous=" + syncMode(c.DBSync)}
 	if c.DBLocking {
 		statements = append(statements, "PRAGMA locking_mode=EXCLUSIVE")
 	}
@@ -143,7 +153,7 @@ func syncMode(name string) string {
 // load reads all rows; of several with an inode the latest counts.
 func (d *database) load(ctx context.Context) error {
 	rows, err := d.conn.QueryContext(ctx, `SELECT id, name, ifnull(offset, 0), ifnull(inode, 0), ifnull(offset_marker, 0),
-		ifnull(offset_marker_size, 0) FROM in_tail_files ORDER BY id`)
+		ifnull(offset_marker_size, 0), ifnull(path, '') FROM in_tail_files LEFT JOIN kagari_rotated ON file = id ORDER BY id`)
 	if err != nil {
 		return err
 	}
@@ -151,7 +161,7 @@ func (d *database) load(ctx context.Context) error {
 	for rows.Next() {
 		var r dbRow
 		var inode int64
-		if err := rows.Scan(&r.id, &r.name, &r.offset, &inode, &r.markerHash, &r.markerSize); err != nil {
+		if err := rows.Scan(&r.id, &r.name, &r.offset, &inode, &r.markerHash, &r.markerSize, &r.path); err != nil {
 			return err
 		}
 		d.rows[uint64(inode)], d.names[r.name] = r, true
@@ -173,7 +183,9 @@ func (d *database) deleteOthers(known map[uint64]bool) (n int, err error) {
 			delete(d.rows, inode)
 			n++
 		}
-		return nil
+		// Fluent Bit deletes rows, too.
+		_, err := tx.Exec("DELETE FROM kagari_rotated WHERE file NOT IN (SELECT id FROM in_tail_files)")
+		return err
 	})
 	return n, err
 }
@@ -197,7 +209,8 @@ func (d *database) apply(changes []dbChange) error {
 	}
 	for _, c := range changes {
 		if c.offset && c.file.row != 0 {
-			d.rows[c.file.id.inode] = dbRow{c.file.row, c.file.name, c.at.offset, c.at.before.hash(), c.at.before.n}
+			d.rows[c.file.id.inode] = dbRow{id: c.file.row, name: c.file.name, offset: c.at.offset,
+				markerHash: c.at.before.hash(), markerSize: c.at.before.n}
 		}
 	}
 	return nil
@@ -210,9 +223,15 @@ func (c *dbChange) apply(tx *sql.Tx, made map[*file]int64) error {
 	}
 	switch {
 	case c.delete:
+		if _, err := tx.Exec("DELETE FROM kagari_rotated WHERE file=?", row); err != nil {
+			return err
+		}
 		_, err := tx.Exec("DELETE FROM in_tail_files WHERE id=?", row)
 		return err
 	case c.name != "":
+		if _, err := tx.Exec("INSERT OR REPLACE INTO kagari_rotated (file, path) VALUES (?, ?)", row, f.path); err != nil {
+			return err
+		}
 		_, err := tx.Exec("UPDATE in_tail_files SET name=?, rotated=1 WHERE id=?", c.name, row)
 		return err
 	}

@@ -2,6 +2,7 @@ package tail
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -477,4 +478,64 @@ func TestDBReadByAnother(t *testing.T) {
 	r.logged("cannot store offsets")
 	r.must(tx.Rollback())
 	r.eventually("the offset is stored", func() bool { return readRows(t, r.path("pos.db"))[0].offset == 4 })
+}
+
+// A process that dies while it still reads rotated files leaves them to the
+// next one, which reads the rest, under the path of before.
+func TestDBRotatedFilesAfterAKill(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "1\n")
+	r.start("db", "$/pos.db", "path_key", "p", "rotate_wait", "1h")
+	r.want(`{"p":"$/a.log","log":"1"}`)
+	r.eventually("the offset is stored", func() bool { return readRows(t, r.path("pos.db"))[0].offset == 2 })
+	release := r.em.HoldAcks()
+	defer release()
+	r.append("a.log", "2\n")
+	r.rename("a.log", "a.log.1")
+	r.write("a.log", "3\n")
+	r.em.Wait(t, 3)
+	r.eventually("the row is renamed", func() bool {
+		rows := readRows(t, r.path("pos.db"))
+		return len(rows) == 2 && rows[0].name == r.path("a.log.1") && rows[0].offset == 2
+	})
+	r.die()
+	// The next rotation happens while nothing runs.
+	r.rename("a.log.1", "a.log.2")
+	r.rename("a.log", "a.log.1")
+	r.newEnv()
+	r.em = &plugintest.Emitter{}
+	r.start("db", "$/pos.db", "path_key", "p")
+	r.em.Wait(t, 2)
+	records := r.em.Records()
+	slices.Sort(records)
+	if want := []string{`{"p":"` + r.path("a.log") + `","log":"2"}`, `{"p":"` + r.path("a.log") + `","log":"3"}`}; !slices.Equal(records, want) {
+		t.Errorf("records %q, want %q", records, want)
+	}
+	r.eventually("the files are closed and forgotten", func() bool {
+		return r.in.closed.Load() == 2 && len(readRows(t, r.path("pos.db"))) == 0
+	})
+}
+
+// The row of a file is there before any of its lines is emitted: after a kill
+// the file is found by it, whatever it is called then.
+func TestDBHasARowBeforeLinesAreEmitted(t *testing.T) {
+	bothWays(t, func(t *testing.T, r *rig, kv ...string) {
+		r.write("a.log", "1\n")
+		in := r.make(append(kv, "db", "$/pos.db")...)
+		in.keeper.commit = time.Hour
+		r.run = plugintest.Run(t, in, r.em)
+		r.lines("1")
+		for i := 2; i < 5; i++ {
+			r.rename("a.log", fmt.Sprintf("a.log.%d", i))
+			r.write("a.log", fmt.Sprintf("%d\n", i))
+			r.em.Wait(t, i)
+			inode, found := inodeOf(t, r.path("a.log")), false
+			for _, row := range readRows(t, r.path("pos.db")) {
+				found = found || row.inode == inode
+			}
+			if !found {
+				t.Errorf("file %d has no row", i)
+			}
+		}
+	})
 }

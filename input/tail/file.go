@@ -52,6 +52,7 @@ type file struct {
 	left     time.Time // when it was rotated away or removed; zero if it was not
 	removed  bool      // it has no name any more
 	row      int64     // in the database; 0 for none yet
+	fresh    bool      // the reader does not have it yet, see admit
 }
 
 // restart begins anew at the head of a file that was truncated or replaced.

@@ -26,6 +26,7 @@ type keeper struct {
 	byName  map[string]*file   // by cleaned current name
 	polled  map[*file]struct{} // whose changes nobody notifies
 	leaving map[*file]struct{} // rotated away, removed or given up
+	fresh   []*file            // new ones, which the reader gets when they have a row
 	memos   map[string]memo    // by path, of files that are not open
 	// awaited is names that a rotated file has left, at which a new one is looked
 	// for more often than at every refresh.
@@ -50,8 +51,14 @@ type awaited struct {
 }
 
 const (
-	defaultPoll   = 250 * time.Millisecond
-	defaultCommit = time.Second
+	defaultPoll = 250 * time.Millisecond
+	// defaultCommit bounds what is read again after a kill. Where writing takes
+	// long, offsets are written less often, see commitShare.
+	defaultCommit = 200 * time.Millisecond
+	// commitShare is how many times as long as it takes to write offsets is waited
+	// before they are written again, at most longestCommit.
+	commitShare   = 20
+	longestCommit = time.Second
 	// pace is how long notifications wait in the kernel after some were handled.
 	// The first is handled at once, and a file that is written to all the time
 	// costs a read each pace, however many writes there are.
@@ -92,7 +99,7 @@ func (k *keeper) start(now time.Time) error {
 			k.deleteStale()
 		}
 	}
-	k.store()
+	k.admit()
 	return nil
 }
 
@@ -119,7 +126,7 @@ func (k *keeper) run(ctx context.Context) {
 	k.scan(now)
 	for _, f := range k.files {
 		k.watch.add(f)
-		k.in.queue.push(f)
+		k.push(f)
 	}
 	k.next.poll, k.next.check = now.Add(k.poll), now.Add(k.cfg.checkInterval())
 	k.next.scan, k.next.commit = now.Add(k.cfg.RefreshInterval), now.Add(k.commit)
@@ -180,9 +187,10 @@ func (k *keeper) tick(now time.Time) {
 	for f := range k.leaving {
 		k.leave(f, now)
 	}
+	k.admit()
 	if !now.Before(k.next.commit) {
 		k.store()
-		k.next.commit = now.Add(k.commit)
+		k.next.commit = now.Add(max(k.commit, min(commitShare*time.Since(now), longestCommit)))
 	}
 }
 
@@ -228,7 +236,7 @@ func (k *keeper) event(ev fsnotify.Event, now time.Time) {
 	name := filepath.Clean(ev.Name)
 	f := k.byName[name]
 	if f != nil && ev.Has(fsnotify.Write) {
-		k.in.queue.push(f)
+		k.push(f)
 	}
 	if !ev.Has(fsnotify.Create | fsnotify.Remove | fsnotify.Rename | fsnotify.Chmod) {
 		return
@@ -268,6 +276,29 @@ func (k *keeper) excluded(path string) bool {
 		}
 	}
 	return false
+}
+
+// admit gives new files to the reader. They have a row in the database by then:
+// when the process dies, and the file gets another name before the next one
+// looks, it is found by its row.
+func (k *keeper) admit() {
+	if len(k.fresh) == 0 {
+		return
+	}
+	k.store()
+	for _, f := range k.fresh {
+		f.fresh = false
+		k.push(f)
+	}
+	clear(k.fresh)
+	k.fresh = k.fresh[:0]
+}
+
+// push gives f to the reader, as it has changed.
+func (k *keeper) push(f *file) {
+	if !f.fresh {
+		k.in.queue.push(f)
+	}
 }
 
 // watchError handles an error of the watcher: notifications may be missing.

@@ -93,6 +93,20 @@ func (r *rig) stop() {
 	}
 }
 
+// die ends the input as a kill does: what was not stored so far is not stored at
+// all.
+func (r *rig) die() {
+	r.Helper()
+	r.in.keeper.commit = time.Hour
+	db := r.in.keeper.db
+	if err := r.run.Stop(); err != nil {
+		r.Errorf("Run: %v", err)
+	}
+	r.must(db.close())
+	r.in.keeper.db = nil
+	r.must(r.in.Close())
+}
+
 func (r *rig) write(name, text string) {
 	r.Helper()
 	r.must(os.WriteFile(r.path(name), []byte(text), 0o644))

@@ -17,9 +17,9 @@ func (k *keeper) look(f *file, now time.Time) {
 	}
 	if st.Size() != f.size || !st.ModTime().Equal(f.modified) {
 		f.size, f.modified, f.grown = st.Size(), st.ModTime(), now
-		k.in.queue.push(f)
+		k.push(f)
 	} else if f.size != f.pos.Load() {
-		k.in.queue.push(f)
+		k.push(f)
 	}
 	if !f.removed && removed(st) {
 		f.removed = true
@@ -142,7 +142,7 @@ func (k *keeper) leave(f *file, now time.Time) {
 		}
 		// An unfinished last line will stay so.
 		f.finish.Store(true)
-		k.in.queue.push(f)
+		k.push(f)
 		return
 	}
 	k.drop(f, true)
@@ -182,9 +182,10 @@ func (k *keeper) drop(f *file, forget bool) {
 	k.changes = append(k.changes, dbChange{file: f, offset: true, at: m})
 }
 
-// findRotated looks for files that were rotated while nothing ran: the
-// database knows how far they were read, but none of the paths leads to them.
-// They are looked for in the directories in which they were.
+// findRotated looks for files that were rotated while nothing ran, or that were
+// not read to their end when the process died: the database knows how far they
+// were read, but none of the paths leads to them. They are looked for in the
+// directories in which they were.
 func (k *keeper) findRotated(now time.Time) {
 	open := map[uint64]bool{}
 	for id := range k.files {
@@ -192,7 +193,10 @@ func (k *keeper) findRotated(now time.Time) {
 	}
 	missing := map[string]map[uint64]dbRow{}
 	for inode, row := range k.db.rows {
-		if _, ok := k.wanted(filepath.Clean(row.name)); ok && !open[inode] {
+		if row.path == "" {
+			row.path = row.name
+		}
+		if _, ok := k.wanted(filepath.Clean(row.path)); ok && !open[inode] {
 			dir := filepath.Dir(row.name)
 			if missing[dir] == nil {
 				missing[dir] = map[uint64]dbRow{}
@@ -220,17 +224,17 @@ func (k *keeper) findRotated(now time.Time) {
 
 // takeRotated reads the rest of a file that was rotated while nothing ran.
 func (k *keeper) takeRotated(row dbRow, name string, now time.Time) {
-	f, err := k.newFile(row.name, name, now)
+	f, err := k.newFile(row.path, name, now)
 	if err != nil {
 		k.log.Error("cannot read the rest of a rotated file", "file", name, "error", err)
 		return
 	}
-	if row.markerSize == 0 && !strings.HasPrefix(filepath.Base(name), filepath.Base(row.name)) || f.offset != row.offset {
+	if row.markerSize == 0 && !strings.HasPrefix(filepath.Base(name), filepath.Base(row.path)) || f.offset != row.offset {
 		// The inode was given to another file.
 		f.f.Close()
 		return
 	}
-	k.log.Info("file was rotated while it was not read; reading the rest", "file", row.name, "to", name, "offset", f.offset)
+	k.log.Info("file was rotated while it was not read; reading the rest", "file", row.path, "to", name, "offset", f.offset)
 	k.take(f)
 	k.leaves(f, now)
 	k.rename(f, name)

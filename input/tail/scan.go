@@ -49,8 +49,8 @@ func (k *keeper) scan(now time.Time) (clean bool) {
 			delete(k.memos, path)
 		}
 	}
-	if !k.first && len(k.files) > 0 {
-		k.store() // the rows of new files
+	if !k.first {
+		k.admit()
 	}
 	return clean
 }
@@ -159,7 +159,7 @@ func (k *keeper) open(path string, now time.Time) bool {
 	return true
 }
 
-// take gives a new file to the reader.
+// take takes a new file, which admit gives to the reader.
 func (k *keeper) take(f *file) {
 	k.in.opened.Add(1)
 	k.in.seen.Store(true)
@@ -168,7 +168,8 @@ func (k *keeper) take(f *file) {
 	k.byName[filepath.Clean(f.name)] = f
 	k.log.Debug("file opened", "file", f.name, "inode", f.id.inode, "offset", f.offset)
 	k.watch.add(f)
-	k.in.queue.push(f)
+	f.fresh = true
+	k.fresh = append(k.fresh, f)
 }
 
 // errNotWanted is why newFile makes no file that is no failure.
