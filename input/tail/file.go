@@ -15,10 +15,10 @@ type file struct {
 	id     fileID
 	path   string // as it was found first; the value of Path_Key
 	tag    string
-	fields []byte // encoded: path, and the key of the offset, of every record
-	raw    []byte // encoded: everything of an unparsed record up to the offset or line
-	link   bool   // path is a symbolic link
-	ledger *ledger
+	fields []byte  // encoded: path, and the key of the offset, of every record
+	raw    []byte  // encoded: everything of an unparsed record up to the offset or line
+	link   bool    // path is a symbolic link
+	ledger *ledger // another one after the file was copied and truncated
 
 	// The queue's.
 	turn turnState
@@ -27,6 +27,7 @@ type file struct {
 	pos    atomic.Int64 // how far the file was looked at: offset+partial
 	failed atomic.Bool  // given up
 	finish atomic.Bool  // no more will come: emit an unfinished last line
+	shrunk atomic.Bool  // it was seen to be shorter than before
 	holds  atomic.Bool  // lines were read that are not emitted, as they are to be joined
 
 	// The reader's.
@@ -44,6 +45,7 @@ type file struct {
 	dropped  int64      // bytes read since the cache was told to drop them
 
 	// The keeper's.
+	content  generation
 	name     string    // current name, as far as known
 	seen     int       // number of the last scan that found it
 	size     int64     // at the last look
@@ -59,6 +61,7 @@ type file struct {
 func (f *file) restart() {
 	f.offset, f.partial, f.skipping, f.before = 0, 0, false, marker{}
 	f.pos.Store(0)
+	f.shrunk.Store(false)
 	f.ledger.start(mark{})
 	if f.gzip != nil {
 		f.gzip.reset(0)

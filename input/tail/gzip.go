@@ -85,12 +85,12 @@ func (in *Input) turnGzip(ctx context.Context, out plugin.Emitter, f *file) (mor
 	size := st.Size()
 	switch {
 	case size < max(g.looked, g.member):
-		err = in.truncated(ctx, out, f, "it is shorter than before")
+		err = in.truncated(ctx, f, func() error { return in.letGo(ctx, out, f, true) }, "it is shorter than before")
 	case size == g.looked && !g.rest:
 		return false, nil
 	case g.reader == nil && g.member > 0:
 		if m, unread := f.window(g.member); unread == nil && !bytes.Equal(m.bytes(), f.before.bytes()) {
-			err = in.truncated(ctx, out, f, "its content has changed")
+			err = in.truncated(ctx, f, func() error { return in.letGo(ctx, out, f, true) }, "its content has changed")
 		}
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (in *Input) turnGzip(ctx context.Context, out plugin.Emitter, f *file) (mor
 	if errors.Is(broken, gzip.ErrHeader) && g.member > 0 && !g.began {
 		// Fluent Bit stores offsets that are within a member.
 		b.Free()
-		return true, in.truncated(ctx, out, f, "no part of the compressed file starts at the stored offset")
+		return true, in.truncated(ctx, f, func() error { return in.letGo(ctx, out, f, true) }, "no part of the compressed file starts at the stored offset")
 	}
 	if boundary {
 		f.before, _ = f.window(g.member)

@@ -34,6 +34,10 @@ type keeper struct {
 	scans   int // so far
 	first   bool
 
+	// replaced is files at the start that are not what the database says of them.
+	replaced map[*file]dbRow
+
+	asked    chan func() // by the reader, see ask
 	openFile func(path string) (*os.File, error)
 	watch    *watcher
 	db       *database
@@ -69,7 +73,7 @@ func newKeeper(in *Input) *keeper {
 	k := &keeper{
 		in: in, cfg: &in.cfg, log: in.log,
 		files: map[fileID]*file{}, byName: map[string]*file{}, polled: map[*file]struct{}{}, leaving: map[*file]struct{}{}, memos: map[string]memo{}, awaited: map[string]awaited{},
-		openFile: openFile, poll: defaultPoll, commit: defaultCommit,
+		asked: make(chan func()), openFile: openFile, poll: defaultPoll, commit: defaultCommit,
 	}
 	for _, p := range in.cfg.Path {
 		k.patterns = append(k.patterns, newPattern(p))
@@ -95,6 +99,7 @@ func (k *keeper) start(now time.Time) error {
 	k.first = false
 	if k.db != nil {
 		k.findRotated(now)
+		k.findCopies(now)
 		if clean {
 			k.deleteStale()
 		}
@@ -146,6 +151,8 @@ func (k *keeper) run(ctx context.Context) {
 		case ev := <-events:
 			k.notified(ev)
 			paced = true
+		case do := <-k.asked:
+			do()
 		case err := <-k.watch.errors:
 			k.watchError(err)
 		case <-timer.C:

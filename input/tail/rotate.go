@@ -21,6 +21,10 @@ func (k *keeper) look(f *file, now time.Time) {
 	} else if f.size != f.pos.Load() {
 		k.push(f)
 	}
+	if st.Size() < f.content.size {
+		f.shrunk.Store(true)
+	}
+	f.content.look(f.f, st.Size())
 	if !f.removed && removed(st) {
 		f.removed = true
 		k.lookName(f, now)

@@ -209,6 +209,7 @@ func (k *keeper) newFile(path, name string, now time.Time) (_ *file, err error) 
 		id: id, path: path, name: name, tag: tag, f: handle, ledger: &ledger{},
 		seen: k.scans, size: st.Size(), modified: st.ModTime(), grown: now, unread: true,
 	}
+	f.content.begin(handle, st.Size(), st.ModTime())
 	if lst, err := os.Lstat(name); err == nil && lst.Mode()&fs.ModeSymlink != 0 {
 		f.link = true
 	}
@@ -254,6 +255,12 @@ func (k *keeper) position(f *file, size int64) error {
 	if stored && !row.about(size, &f.before) {
 		// The inode belongs to another file now, or the file was truncated.
 		k.log.Info("file is read from its head, as the stored offset is not about its content", "file", f.path, "offset", offset)
+		if k.first {
+			if k.replaced == nil {
+				k.replaced = map[*file]dbRow{}
+			}
+			k.replaced[f] = row
+		}
 		offset, f.before = 0, marker{}
 	}
 	f.offset = offset

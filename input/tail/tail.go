@@ -48,6 +48,7 @@ type Input struct {
 	scratch []byte            // decoded lines and probes; the reader's
 
 	opened, closed, rotated, truncatedLines, skippedLines *plugin.Counter
+	truncations, unreadBytes                              *plugin.Counter
 	stats                                                 *plugin.Stats
 }
 
@@ -117,6 +118,8 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	in.rotated = counter("fluentbit_input_files_rotated_total", "Total number of rotated files")
 	in.truncatedLines = counter("fluentbit_input_long_line_truncated_total", "Total number of truncated occurences for long lines")
 	in.skippedLines = counter("fluentbit_input_long_line_skipped_total", "Total number of skipped occurences for long lines")
+	in.truncations = counter("kagari_input_files_truncated_total", "Total number of files that were truncated or written anew")
+	in.unreadBytes = counter("kagari_input_truncated_unread_bytes_total", "Bytes that files lost by truncation before they were read, as far as known, and of which no copy was found")
 	in.joining.truncated = counter("fluentbit_input_multiline_truncated_total", "Total number of truncated occurences for multilines")
 	in.keeper = newKeeper(in)
 	return in, nil

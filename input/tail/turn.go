@@ -29,9 +29,9 @@ func (in *Input) turn(ctx context.Context, out plugin.Emitter, f *file) (more bo
 	}
 	size, mtime := st.Size(), st.ModTime()
 	switch start := f.offset + f.partial; {
-	case size < start:
-		if err := in.truncated(ctx, out, f, "it is shorter than before"); err != nil {
-			return false, err
+	case size < start || f.shrunk.Load():
+		if err := in.truncated(ctx, f, func() error { return in.letGo(ctx, out, f, true) }, "it is shorter than before"); err != nil || f.after != nil {
+			return err == nil, err // The copy of what it was comes first.
 		}
 	case size == start && mtime.Equal(f.mtime) && !(f.finish.Load() && f.partial > 0):
 		return false, nil
@@ -51,7 +51,7 @@ func (in *Input) turn(ctx context.Context, out plugin.Emitter, f *file) (more bo
 	data, ok := in.piece(b, f, size)
 	if !ok {
 		b.Free()
-		return true, in.truncated(ctx, out, f, "its content has changed")
+		return true, in.truncated(ctx, f, func() error { return in.letGo(ctx, out, f, true) }, "its content has changed")
 	}
 	if data == nil {
 		b.Free()
@@ -143,20 +143,6 @@ func (in *Input) piece(b *event.Batch, f *file, size int64) (data []byte, ok boo
 			return buf, true
 		}
 	}
-}
-
-// truncated starts a file anew whose content is not what it was. What is held of
-// the old content cannot be read again and is emitted before.
-func (in *Input) truncated(ctx context.Context, out plugin.Emitter, f *file, why string) error {
-	if err := in.letGo(ctx, out, f, true); err != nil {
-		return err
-	}
-	in.log.Info("file is read from its head again", "file", f.path, "offset", f.offset, "because", why)
-	f.restart()
-	if in.cfg.UnicodeEncoding != "" {
-		f.unicode = unicodeEncoding(in.cfg.UnicodeEncoding)
-	}
-	return nil
 }
 
 const (
