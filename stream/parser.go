@@ -498,5 +498,5 @@ func (p *parser) afterClauses() {
 			p.fail(t.pos, "the order is WINDOW, WHERE, GROUP BY, HAVING, LIMIT", "%s is not allowed here", w)
 		}
 	}
-	p.expected(t, "the next clause or a semicolon", append([]string{"AND", "OR", "BY", "LIKE", "BETWEEN", "IN"}, clauseWords...)...)
+	p.expected(t, "the next clause or a semicolon", append([]string{"FROM", "AND", "OR", "BY", "LIKE", "BETWEEN", "IN"}, clauseWords...)...)
 }
