@@ -39,6 +39,7 @@ var layers = []struct {
 	{"engine", []string{"event", "option", "plugin", "config", "buffer", "deadletter", "stream", "parser", "parser/multiline", "regex", "internal/logging", "internal/cnum", "internal/otlpmeta"}},
 	{"firelens", []string{"config", "option"}},
 	{"admin", []string{"plugin"}},
+	{"admin/", []string{"admin", "plugin"}},
 	{"web", []string{"plugin"}},
 	{"pipetest", []string{"engine", "config", "plugin", "event", "option", "parser", "parser/multiline", "regex", "internal/logging", "input/tail"}},
 	{"builtin", []string{"plugin", "input/", "filter/", "processor/", "output/"}},

@@ -122,6 +122,8 @@ type Loss struct {
 	What   string `json:"what"` // dropped, refused, cut or damaged
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
+
+	PerSecond *float64 `json:"per_second,omitempty"`
 }
 
 // NewStatus puts a status together from metrics under Fluent Bit's names and
