@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -31,7 +32,7 @@ func sampleRecord(t testing.TB) event.Value {
 }
 
 // running starts an engine with a null output and returns its emitter.
-func running(t testing.TB) plugin.Emitter {
+func running(t testing.TB, routes ...*config.Route) plugin.Emitter {
 	t.Helper()
 	emitter := make(chan plugin.Emitter, 1)
 	b := newBench(t)
@@ -41,7 +42,10 @@ func running(t testing.TB) plugin.Emitter {
 		<-ctx.Done()
 		return nil
 	})
-	b.output(func(context.Context, *event.Chunk) error { return nil }, "match", "*")
+	b.cfg.Inputs[0].Routes = routes
+	for _, alias := range []string{"a", "b"} {
+		b.output(func(context.Context, *event.Chunk) error { return nil }, "alias", alias, "match", "*")
+	}
 	e := b.engine()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -56,19 +60,32 @@ func running(t testing.TB) plugin.Emitter {
 }
 
 func TestNoAllocationPerRecord(t *testing.T) {
-	record := sampleRecord(t)
-	out := running(t)
-	emit := func() {
-		if err := out.Emit(t.Context(), fill(record)); err != nil {
-			t.Error(err)
+	f := func(routes ...*config.Route) {
+		t.Helper()
+		record := sampleRecord(t)
+		out := running(t, routes...)
+		emit := func() {
+			if err := out.Emit(t.Context(), fill(record)); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 50 {
+			emit() // Fill the pools.
+		}
+		// What there is belongs to chunks, batches and the flush ticker.
+		if n := testing.AllocsPerRun(200, emit); n > perBatch/50 {
+			t.Errorf("%v allocations for a batch of %d records, want next to none", n, perBatch)
 		}
 	}
-	for range 50 {
-		emit() // Fill the pools.
-	}
-	// What there is belongs to chunks, batches and the flush ticker.
-	if n := testing.AllocsPerRun(200, emit); n > perBatch/50 {
-		t.Errorf("%v allocations for a batch of %d records, want next to none", n, perBatch)
+	f()
+	f(splitRoutes()...)
+}
+
+// splitRoutes looks at every record and takes it once.
+func splitRoutes() []*config.Route {
+	return []*config.Route{
+		to("errors", &config.Condition{Op: "and", Rules: []config.Rule{{Field: "$level", Op: "eq", Text: "error"}}}, false, "a"),
+		to("rest", nil, true, "b"),
 	}
 }
 
@@ -77,6 +94,19 @@ func TestNoAllocationPerRecord(t *testing.T) {
 func BenchmarkEmit(b *testing.B) {
 	record := sampleRecord(b)
 	out := running(b)
+	b.SetBytes(perBatch * int64(len(record)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := out.Emit(b.Context(), fill(record)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEmitSplit is BenchmarkEmit through routes with a condition.
+func BenchmarkEmitSplit(b *testing.B) {
+	record := sampleRecord(b)
+	out := running(b, splitRoutes()...)
 	b.SetBytes(perBatch * int64(len(record)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -105,6 +105,13 @@ func (s *sink) pending() int {
 	return len(s.queue) + len(s.waiting) + len(s.sending)
 }
 
+// sends is how many deliveries are being sent.
+func (s *sink) sends() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sending)
+}
+
 // push queues a chunk; the sink takes over one holder's place of the entry.
 func (s *sink) push(d *delivery) {
 	s.mu.Lock()

@@ -169,6 +169,12 @@ func (m *metrics) output(s *sink, oldest time.Time) {
 	m.counter("fluentbit_output_retries_failed_total", "Number of abandoned batches because the maximum number of re-tries was reached.", st.retriesFailed.Load(), name)
 	m.counter("fluentbit_output_dropped_records_total", "Number of dropped records.", st.droppedRecords.Load(), name)
 	m.counter("fluentbit_output_retried_records_total", "Number of retried records.", st.retriedRecords.Load(), name)
+	open := 0
+	if c, ok := s.out.(plugin.Connected); ok {
+		open = c.Connections()
+	}
+	m.gauge("fluentbit_output_upstream_total_connections", "Total Connection count.", float64(open), name)
+	m.gauge("fluentbit_output_upstream_busy_connections", "Busy Connection count.", float64(min(open, s.sends())), name)
 	// Fluent Bit's number for an output without storage.total_limit_size.
 	m.gauge("fluentbit_output_chunk_available_capacity_percent", "Available chunk capacity (percent)", 100, name)
 	output := plugin.Label{Name: "output", Value: s.id}

@@ -74,6 +74,14 @@ type Starter interface {
 	Start(ctx context.Context) error
 }
 
+// Connected is what an Output may have that keeps connections to its
+// destinations.
+type Connected interface {
+	// Connections is how many are open, idle or in use. It may be called at any
+	// time.
+	Connections() int
+}
+
 // Checker is an optional ability of filters and outputs that are Starters: Check
 // tells what Start would fail for, and leaves nothing open. `kagari check` calls
 // it in place of Start.

@@ -51,6 +51,7 @@ type Client struct {
 	tokens    *TokenSource
 	uses      int          // of a connection; 0 for no limit
 	sent      atomic.Int64 // requests
+	open      atomic.Int64 // connections
 }
 
 // NewClient makes a client; it opens nothing.
@@ -71,7 +72,7 @@ func NewClient(d *netx.Dialer, o ClientOptions) (*Client, error) {
 	if stall == 0 {
 		stall = c.response
 	}
-	d = d.WithLimits(0, stall)
+	d = d.WithLimits(0, stall).Counted(&c.open)
 	t := &http.Transport{
 		DisableKeepAlives:      !net.Keepalive || net.KeepaliveIdle <= 0,
 		DisableCompression:     true,
@@ -112,6 +113,9 @@ func NewClient(d *netx.Dialer, o ClientOptions) (*Client, error) {
 	c.transport = t
 	return c, nil
 }
+
+// Connections is how many connections are open, idle or in use.
+func (c *Client) Connections() int { return int(c.open.Load()) }
 
 // maxHeader bounds the header of an answer, in bytes.
 const maxHeader = 256 << 10

@@ -334,3 +334,24 @@ func TestProxyOption(t *testing.T) {
 		t.Error("a bad proxy is accepted")
 	}
 }
+
+func TestConnectionsAreCounted(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer s.Close()
+	c := newClient(t, ClientOptions{})
+	if n := c.Connections(); n != 0 {
+		t.Errorf("%d connections at first", n)
+	}
+	if _, err := c.Do(t.Context(), post(t, s.URL, []byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Connections(); n != 1 {
+		t.Errorf("%d connections after a request, want the one that is kept", n)
+	}
+	c.Close()
+	for deadline := time.Now().Add(5 * time.Second); c.Connections() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections after the end", c.Connections())
+		}
+	}
+}

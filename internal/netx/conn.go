@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -125,6 +126,23 @@ func (c *timedConn) SetDeadline(t time.Time) error {
 
 func (c *timedConn) SetReadDeadline(t time.Time) error  { return c.read.setDeadline(t) }
 func (c *timedConn) SetWriteDeadline(t time.Time) error { return c.write.setDeadline(t) }
+
+// countedConn leaves a count when it is closed.
+type countedConn struct {
+	net.Conn
+	open   *atomic.Int64
+	closed atomic.Bool
+}
+
+// NetConn returns the connection below.
+func (c *countedConn) NetConn() net.Conn { return c.Conn }
+
+func (c *countedConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
 
 // overTLS tells whether bytes of conn's socket are those of TLS.
 func overTLS(conn net.Conn) bool {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,6 +27,8 @@ type Dialer struct {
 	proxy  *proxy // nil for none
 
 	readLimit, writeLimit time.Duration // of one call; 0 for none
+
+	open *atomic.Int64 // connections, if they are counted
 }
 
 // NewDialer checks the options and reads the environment's proxy; it opens
@@ -53,6 +56,14 @@ func NewDialer(c *Client, t *TLS, log *slog.Logger) (*Dialer, error) {
 func (d *Dialer) WithLimits(read, write time.Duration) *Dialer {
 	c := *d
 	c.readLimit, c.writeLimit = read, write
+	return &c
+}
+
+// Counted returns a dialer whose connections are counted in open until they are
+// closed.
+func (d *Dialer) Counted(open *atomic.Int64) *Dialer {
+	c := *d
+	c.open = open
 	return &c
 }
 
@@ -163,7 +174,12 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	return withTimeout(conn, d.readLimit, d.writeLimit), nil
+	conn = withTimeout(conn, d.readLimit, d.writeLimit)
+	if d.open != nil {
+		d.open.Add(1)
+		conn = &countedConn{Conn: conn, open: d.open}
+	}
+	return conn, nil
 }
 
 func (d *Dialer) direct(ctx context.Context, network, address string) (net.Conn, error) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,8 @@ type Pool struct {
 
 	dial   func(ctx context.Context) (net.Conn, error)
 	client Client
+
+	open atomic.Int64 // connections, idle or in use
 
 	mu     sync.Mutex
 	idle   []*PoolConn // the one used last is at the end
@@ -53,8 +56,18 @@ type PoolConn struct {
 	// of its handshake; nil on a new one.
 	State any
 
-	uses  int
-	since time.Time // of being idle
+	pool   *Pool
+	closed atomic.Bool
+	uses   int
+	since  time.Time // of being idle
+}
+
+// Close closes the connection.
+func (c *PoolConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.pool.open.Add(-1)
+	}
+	return c.Conn.Close()
 }
 
 // Reused tells whether the connection served before. If it fails before the
@@ -95,8 +108,12 @@ func (p *Pool) New(ctx context.Context) (*PoolConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &PoolConn{Conn: conn, Reader: bufio.NewReaderSize(conn, readBuffer)}, nil
+	p.open.Add(1)
+	return &PoolConn{Conn: conn, Reader: bufio.NewReaderSize(conn, readBuffer), pool: p}, nil
 }
+
+// Connections is how many connections are open, idle or in use.
+func (p *Pool) Connections() int { return int(p.open.Load()) }
 
 func (p *Pool) pop() (*PoolConn, error) {
 	p.mu.Lock()

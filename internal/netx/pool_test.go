@@ -166,3 +166,24 @@ func TestPoolClosesIdleConnectionsInTime(t *testing.T) {
 		t.Errorf("Get after Close: %v", err)
 	}
 }
+
+func TestPoolCountsItsConnections(t *testing.T) {
+	e := newCountedEcho(t, ListenOptions{})
+	p := NewPool(dialer(t, client(t), nil), "tcp", e.addr)
+	f := func(want int, when string) {
+		t.Helper()
+		if got := p.Connections(); got != want {
+			t.Errorf("%s: %d connections are open, want %d", when, got, want)
+		}
+	}
+	f(0, "at first")
+	a, b := get(t, p), get(t, p)
+	f(2, "with two in use")
+	p.Put(a)
+	f(2, "with one idle")
+	_ = b.Close()
+	_ = b.Close()
+	f(1, "with one closed, twice")
+	_ = p.Close()
+	f(0, "at the end")
+}

@@ -125,9 +125,10 @@ type Output struct {
 }
 
 var (
-	_ plugin.Output  = (*Output)(nil)
-	_ plugin.Starter = (*Output)(nil)
-	_ io.Closer      = (*Output)(nil)
+	_ plugin.Output    = (*Output)(nil)
+	_ plugin.Starter   = (*Output)(nil)
+	_ plugin.Connected = (*Output)(nil)
+	_ io.Closer        = (*Output)(nil)
 )
 
 // Start reads the files of TLS options.
@@ -138,6 +139,15 @@ func (o *Output) Start(context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Connections is how many are open, to all nodes.
+func (o *Output) Connections() int {
+	all := 0
+	for _, n := range o.nodes {
+		all += n.pool.Connections()
+	}
+	return all
 }
 
 // Close closes the connections.

@@ -155,13 +155,22 @@ type Output struct {
 }
 
 var (
-	_ plugin.Output  = (*Output)(nil)
-	_ plugin.Starter = (*Output)(nil)
-	_ io.Closer      = (*Output)(nil)
+	_ plugin.Output    = (*Output)(nil)
+	_ plugin.Starter   = (*Output)(nil)
+	_ plugin.Connected = (*Output)(nil)
+	_ io.Closer        = (*Output)(nil)
 )
 
 // Start reads the files of TLS options.
 func (o *Output) Start(context.Context) error { return o.dialer.Load() }
+
+// Connections is how many are open. Datagrams need none.
+func (o *Output) Connections() int {
+	if o.pool == nil {
+		return 0
+	}
+	return o.pool.Connections()
+}
 
 // Close closes connections.
 func (o *Output) Close() error {

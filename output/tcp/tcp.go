@@ -97,13 +97,17 @@ type Output struct {
 }
 
 var (
-	_ plugin.Output  = (*Output)(nil)
-	_ plugin.Starter = (*Output)(nil)
-	_ io.Closer      = (*Output)(nil)
+	_ plugin.Output    = (*Output)(nil)
+	_ plugin.Starter   = (*Output)(nil)
+	_ plugin.Connected = (*Output)(nil)
+	_ io.Closer        = (*Output)(nil)
 )
 
 // Start reads the files of TLS options.
 func (o *Output) Start(context.Context) error { return o.dialer.Load() }
+
+// Connections is how many are open.
+func (o *Output) Connections() int { return o.pool.Connections() }
 
 // Close closes the idle connections.
 func (o *Output) Close() error { return o.pool.Close() }
