@@ -230,7 +230,7 @@ func (d *Dir) setAside(name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return name, fmt.Errorf("make directory for corrupt chunks: %w", err)
 	}
-	to := filepath.Join(dir, filepath.Base(filepath.Dir(name))+"."+filepath.Base(name))
+	to := unused(filepath.Join(dir, filepath.Base(filepath.Dir(name))+"."+filepath.Base(name)))
 	if err := os.Rename(name, to); err != nil {
 		return name, fmt.Errorf("set corrupt chunk aside: %w", err)
 	}
@@ -364,6 +364,9 @@ func (d *Dir) recover(name, input string, id event.ChunkID, cause error) recover
 				if err := d.WriteFor(input, info.Outputs, c); err == nil {
 					info.Count, info.Size = c.Count, c.Size()
 					r.Events, r.info = c.Count, info
+					if marked, err := markRescued(aside); err == nil {
+						r.Path = marked
+					}
 				}
 			}
 		}

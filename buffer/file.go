@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -153,20 +154,40 @@ func parseData(b []byte, info Info, at int) ([]byte, error) {
 	return data, nil
 }
 
-// rescue returns the chunk of the whole entries at the beginning of damaged
-// data, or an error if there is none.
+// maxLost is at how many places rescue looks for the next entry before it gives
+// up; damage is at few.
+const maxLost = 1000
+
+// rescue returns the chunk of the whole entries in damaged data, or an error if
+// there is none. Behind a place that is no entry it goes on with the next thing
+// that looks like one.
 func rescue(info Info, data []byte) (*event.Chunk, error) {
 	if info.Signal != event.Logs {
 		return nil, errors.New("metrics cannot be rescued")
 	}
-	n, good := 0, 0
-	cur := event.NewChunk(info.ID, info.Tag, info.Signal, info.Count, data).Cursor()
-	for cur.Next() {
-		n++
-		good += len(cur.Entry())
+	var good []byte
+	n := 0
+	for lost := 0; len(data) > 0 && lost < maxLost; lost++ {
+		cur := event.NewChunk(info.ID, info.Tag, info.Signal, 0, data).Cursor()
+		whole := 0
+		for cur.Next() && cur.Record.Kind() == event.KindMap && cur.Meta.Kind() == event.KindMap {
+			n++
+			whole += len(cur.Entry())
+		}
+		good = append(good, data[:whole]...)
+		if data = data[whole:]; len(data) > 0 {
+			next := bytes.Index(data[1:], entryMark)
+			if next < 0 {
+				break
+			}
+			data = data[1+next:]
+		}
 	}
 	if n == 0 {
 		return nil, fmt.Errorf("no whole entry: %w", ErrTorn)
 	}
-	return event.NewChunk(info.ID, info.Tag, info.Signal, n, data[:good:good]), nil
+	return event.NewChunk(info.ID, info.Tag, info.Signal, n, good), nil
 }
+
+// entryMark is what every entry begins with; see event.Chunk.
+var entryMark = []byte{0x92, 0x92, 0xd7, 0}

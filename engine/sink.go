@@ -304,7 +304,7 @@ func (s *sink) settle(d *delivery, err error) time.Duration {
 	case errors.As(err, &unreadable):
 		s.stats.errors.Add(1)
 		where, asideErr := s.engine.dir.SetAside(d.entry.info)
-		s.log.Error("a stored chunk cannot be read and was set aside", append(attrs, "file", where, "aside_error", asideErr)...)
+		s.log.Error("a stored chunk cannot be read and was set aside; kagari buffer repair rescues what is whole of it", append(attrs, "file", where, "aside_error", asideErr)...)
 		s.drop(d, "corrupt_chunk", s.left(d), fate{})
 		s.finish(d)
 		return 0

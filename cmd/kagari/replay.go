@@ -269,15 +269,17 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 
 // takes tells whether the flags choose the letter.
 func (r *replay) takes(l *deadletter.Letter) bool {
-	fits := func(patterns []string, s string) bool {
-		return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return engine.MatchTag(p, s) })
-	}
 	when := l.GivenUp
 	if when.IsZero() {
 		when = time.Unix(0, l.Time())
 	}
-	return fits(r.output, l.Output) && fits(r.reason, l.Reason) && fits(r.tag, l.Tag) &&
+	return fitsAny(r.output, l.Output) && fitsAny(r.reason, l.Reason) && fitsAny(r.tag, l.Tag) &&
 		(r.from.IsZero() || !when.Before(r.from)) && (r.before.IsZero() || when.Before(r.before))
+}
+
+// fitsAny tells whether one of the patterns matches, or there is none.
+func fitsAny(patterns []string, s string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return engine.MatchTag(p, s) })
 }
 
 // list counts what would be sent.

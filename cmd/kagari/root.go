@@ -89,7 +89,7 @@ func (p *program) root() *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	flags.add(root.Flags())
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version and end")
-	root.AddCommand(p.runCommand(), p.checkCommand(), p.testCommand(), p.parseCommand(), p.sqlCommand(), p.statusCommand(), p.topCommand(), p.replayCommand(), p.pluginsCommand(), p.schemaCommand(), p.convertCommand(), p.versionCommand(), p.referenceCommand())
+	root.AddCommand(p.runCommand(), p.checkCommand(), p.testCommand(), p.parseCommand(), p.sqlCommand(), p.statusCommand(), p.topCommand(), p.replayCommand(), p.bufferCommand(), p.pluginsCommand(), p.schemaCommand(), p.convertCommand(), p.versionCommand(), p.referenceCommand())
 	root.SetHelpCommand(p.helpCommand(root))
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
