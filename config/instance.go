@@ -308,6 +308,12 @@ func (l *loader) route(n node, sigs []string, names map[string]bool) *Route {
 			if r.Condition = l.condition(withoutKey(c.val, "default"), true); r.Condition == nil {
 				return nil
 			}
+			for _, rule := range r.Condition.Rules {
+				if !isFieldOf(rule.Field, sigs) {
+					l.fail(rule.Pos, "", "the field %q is none of %s", rule.Field, strings.Join(sigs, " or "))
+					return nil
+				}
+			}
 		}
 	}
 	if v, ok := n.get("per_record_routing"); ok {
@@ -344,6 +350,23 @@ func (l *loader) route(n node, sigs []string, names map[string]bool) *Route {
 		return nil
 	}
 	return r
+}
+
+// isFieldOf tells whether a rule in a route for the signals may be about the
+// field, by how Fluent Bit begins the names of what is no log.
+func isFieldOf(field string, signals []string) bool {
+	begins := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(field, p) })
+	}
+	for _, s := range signals {
+		logs := !begins("$metric.", "$span.", "$scope.")
+		metrics := begins("$metric.", "$resource[", "$attributes[")
+		traces := begins("$span.", "$resource[", "$scope[")
+		if s == "logs" && logs || s == "metrics" && metrics || s == "traces" && traces || s == "any" && (logs || metrics || traces) {
+			return true
+		}
+	}
+	return false
 }
 
 func withoutKey(n node, key string) node {

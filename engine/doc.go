@@ -4,6 +4,8 @@
 //
 //	source  one per input (and per emitter of a filter): filters, then seals
 //	        events into the open chunk of their tag
+//	part    a route of an input that takes some of its events: they go on as a
+//	        batch of their own, with a tag of their own, in front of the filters
 //	task    a stream task: behind the filters, with a source for its results
 //	entry   a closed chunk, in memory or on disk, shared by its deliveries
 //	sink    one per output: a queue, workers, retries
