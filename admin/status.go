@@ -50,6 +50,8 @@ type Storage struct {
 	Memory int    `json:"memory_chunks"` // not on disk
 	Stored int    `json:"stored_chunks"`
 	Bytes  uint64 `json:"stored_bytes"`
+	// Letters is the size of the files of dead letters.
+	Letters uint64 `json:"dead_letter_bytes"`
 }
 
 // Input is an input, or a filter's emitter or a stream that events enter by.
@@ -119,7 +121,9 @@ type Failure struct {
 type Loss struct {
 	Name   string `json:"name"`
 	Plugin string `json:"plugin,omitempty"`
-	What   string `json:"what"` // dropped, refused, cut or damaged
+	// What says what happened: dropped, refused (what did not become events), cut,
+	// kept (as dead letters, which kagari replay sends again) or damaged.
+	What   string `json:"what"`
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
 
@@ -135,6 +139,11 @@ func NewStatus(metrics []plugin.Metric, states []plugin.State) *Status {
 	}
 	for _, s := range states {
 		b.state(s)
+		for i := range b.Losses {
+			if l := &b.Losses[i]; l.Name == s.Name && l.Plugin == "" {
+				l.Plugin = s.Plugin
+			}
+		}
 	}
 	return &b.Status
 }
@@ -206,9 +215,17 @@ func (b *statusBuilder) ours(m plugin.Metric, name string, n uint64) {
 	case "kagari_memory_limit_bytes":
 		b.memory().Limit = n
 	case "kagari_storage_bytes":
-		*b.store() = Storage{b.store().Chunks, b.store().Memory, b.store().Stored, n}
+		b.store().Bytes = n
 	case "kagari_storage_damaged_chunks_total":
 		b.loss(m, "damaged", "stored_chunks_set_aside")
+	case "kagari_dead_letters_total":
+		b.loss(m, "kept", label(m, "reason"))
+	case "kagari_dead_letters_dropped_total":
+		b.loss(m, "dropped", "too_many_dead_letters")
+	case "kagari_dead_letter_bytes":
+		b.store().Letters = n
+	case "kagari_input_truncated_unread_bytes_total":
+		b.loss(m, "cut", "bytes_of_files_before_they_were_read")
 	case "kagari_reload_undelivered_events_total":
 		b.loss(m, "dropped", "not_delivered_before_reload")
 	case "kagari_input_memory_limit_bytes":

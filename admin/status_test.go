@@ -51,6 +51,7 @@ func TestStatusGathersWhatTheMetricsAndStatesSay(t *testing.T) {
 	r.set("fluentbit_storage_fs_chunks", 2)
 	r.set(plugin.DropMetric, 2, "name", "http.0", "plugin", "http", "reason", "refused")
 	r.set(plugin.DropMetric, 0, "name", "web", "plugin", "tail", "reason", "no_output_matches")
+	r.set("kagari_dead_letters_total", 2, "name", "http.0", "reason", "refused")
 	r.set(plugin.RejectMetric, 5, "name", "web", "plugin", "tail", "reason", "file_unreadable")
 	r.set("fluentbit_input_long_line_truncated_total", 1, "name", "web")
 	r.set("kagari_storage_damaged_chunks_total", 1)
@@ -86,7 +87,8 @@ func TestStatusGathersWhatTheMetricsAndStatesSay(t *testing.T) {
 			{Name: "", What: "dropped", Reason: "not_delivered_before_reload", Count: 6},
 			{Name: "web", Plugin: "tail", What: "refused", Reason: "file_unreadable", Count: 5},
 			{Name: "http.0", Plugin: "http", What: "dropped", Reason: "refused", Count: 2},
-			{Name: "web", What: "cut", Reason: "line_too_long", Count: 1},
+			{Name: "http.0", Plugin: "http", What: "kept", Reason: "refused", Count: 2},
+			{Name: "web", Plugin: "tail", What: "cut", Reason: "line_too_long", Count: 1},
 			{Name: "", What: "damaged", Reason: "stored_chunks_set_aside", Count: 1},
 		},
 	}

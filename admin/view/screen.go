@@ -92,6 +92,9 @@ func (sc Screen) head(st *admin.Status, s style) []string {
 		if c.Stored > 0 || c.Bytes > 0 {
 			add(&uses, "on disk %d, %s", c.Stored, size(float64(c.Bytes)))
 		}
+		if c.Letters > 0 {
+			add(&uses, "dead letters %s", size(float64(c.Letters)))
+		}
 	}
 	out := sc.wrap(who)
 	if st.Ready == nil {
