@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.stamp=$(VERSION)
 BIN     := bin/kagari
 TESTS   ?= ./...
 
-.PHONY: all build run test race lint generate bench fuzz conformance e2e cross clean help
+.PHONY: all build run test race lint generate bench fuzz conformance e2e soak cross clean help
 
 all: build
 
@@ -54,6 +54,9 @@ conformance: build ## run the recorded cases against the binary
 
 e2e: build ## run the end-to-end tests (needs a Docker Engine for some)
 	$(GO) test -count=1 ./e2e
+
+soak: build ## kill the router hundreds of times and check that nothing is lost (minutes)
+	$(GO) test -count=1 -timeout 60m -v ./e2e/soak -soak $(SOAKFLAGS)
 
 cross: ## build for every supported platform
 	@for t in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \

@@ -47,6 +47,7 @@ var layers = []struct {
 	{"bench", []string{"regex", "internal/"}},
 	{"conformance", nil},
 	{"e2e", nil},
+	{"e2e/soak", nil},
 }
 
 // TestLayers reads the imports of every file and fails on one that the table
