@@ -65,6 +65,9 @@ func (j *firstLineJoiner) line(b *event.Batch, text []byte, at, ns int64) {
 			return
 		}
 		j.closeText()
+		if hard := joining.hard; hard > 0 && len(j.fields)+len(record) > hard {
+			j.continueAnew(b, at, ns)
+		}
 		j.add(record)
 		return
 	}
@@ -78,6 +81,7 @@ func (j *firstLineJoiner) line(b *event.Batch, text []byte, at, ns int64) {
 	}
 	if hard := joining.hard; hard > 0 && len(j.fields)+len(j.text)+len(text) > hard {
 		j.continueAnew(b, at, ns)
+		j.fields, j.count, j.open = append(j.fields, j.name...), 1, true
 		j.text = append(j.text, text...)
 		return
 	}
@@ -157,15 +161,14 @@ func (j *firstLineJoiner) closeText() {
 }
 
 // continueAnew gives out a record that is too long and starts one for the rest,
-// which has the last field only.
+// which has no fields yet.
 func (j *firstLineJoiner) continueAnew(b *event.Batch, at, ns int64) {
 	j.in.cut(j.f, j.first)
-	time, name := j.time, j.name
 	j.cut = true
+	appends := j.append
 	j.emit(b)
-	j.holds, j.append, j.open, j.count = true, true, true, 1
-	j.first, j.since, j.time, j.cut = at, ns, time, true
-	j.fields, j.name = append(j.fields, name...), name
+	j.holds, j.cut, j.append = true, true, appends
+	j.first, j.since = at, ns
 }
 
 // emit adds the record to b.

@@ -508,6 +508,7 @@ func TestJoinedRecordsThatAreTooLong(t *testing.T) {
 	}
 	part := strings.Repeat("x", 10_000)
 	f("first line", 1000, firstLineMode, "Jun 3 a\n"+strings.Repeat(part+"\n", 500), 3)
+	f("fields", 1000, with(firstLineMode, "parser_1", "level"), "Jun 3 a\n"+strings.Repeat("  level=i "+strings.Repeat("y", 10_000)+"\n", 500), 3)
 	f("docker", 1000, dockerMode, strings.Repeat(`{"log":"`+part+`"}`+"\n", 500), 3)
 	f("java", 1000, []string{"multiline.parser", "java"}, "java.lang.AException: a\n"+strings.Repeat("\tat a.b("+strings.Repeat("x", 500)+")\n", 2), 1)
 }
