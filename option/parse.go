@@ -201,3 +201,13 @@ func atoi(s string) int64 {
 	n, _ := strconv.ParseInt(s[:i], 10, 64)
 	return n
 }
+
+// Forever stands for times that never come. It can be added to the time of
+// today, in nanoseconds since 1970, twice.
+const Forever = 100 * 365 * 24 * time.Hour
+
+// Times is n units, but not longer than Forever, in either direction.
+func Times(n int, unit time.Duration) time.Duration {
+	most := int(Forever / unit)
+	return time.Duration(min(max(n, -most), most)) * unit
+}

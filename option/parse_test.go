@@ -125,3 +125,17 @@ func FuzzParse(f *testing.F) {
 		option.DidYouMean(s, []string{"path", "tag", s})
 	})
 }
+
+func TestTimes(t *testing.T) {
+	f := func(n int, unit, want time.Duration) {
+		t.Helper()
+		if got := option.Times(n, unit); got != want {
+			t.Errorf("Times(%d, %v) = %v, want %v", n, unit, got, want)
+		}
+	}
+	f(3, time.Second, 3*time.Second)
+	f(-3, time.Millisecond, -3*time.Millisecond)
+	f(math.MaxInt, time.Second, option.Forever)
+	f(math.MinInt, time.Second, -option.Forever)
+	f(math.MaxInt, 1, option.Forever)
+}

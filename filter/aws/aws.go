@@ -121,7 +121,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	}
 	return &Filter{
 		metadata: newMetadata(c, client),
-		retry:    time.Duration(max(c.RetryInterval, 1)) * time.Second,
+		retry:    option.Times(max(c.RetryInterval, 1), time.Second),
 		log:      env.Log,
 		unchanged: env.Stats.Counter("kagari_filter_unchanged_records_total",
 			"Records that a filter should have changed but left as they were, by reason.", "reason", "metadata_missing"),

@@ -200,7 +200,7 @@ func fullName(namespace, subsystem, name string) string {
 
 // interval returns the time between two emissions, or 0.
 func (c *Config) interval() time.Duration {
-	d := time.Duration(max(c.FlushSec, 0))*time.Second + time.Duration(max(c.FlushNsec, 0))
+	d := option.Times(max(c.FlushSec, 0), time.Second) + option.Times(max(c.FlushNsec, 0), 1)
 	if d > 0 {
 		return max(d, time.Millisecond)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/option"
 	mlparser "github.com/kagarilog/kagari/parser/multiline"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -37,13 +38,13 @@ func newLines(c *Config, env *plugin.Env, h *hold) (*Lines, error) {
 		return nil, fmt.Errorf("the mode %s needs at least one multiline.parser", modeParser)
 	}
 	if c.Buffer && h.wait < minFlush {
-		return nil, fmt.Errorf("flush_ms %d is too short; use at least %d", c.FlushMs, minFlush.Milliseconds())
+		return nil, option.At("flush_ms", fmt.Errorf("flush_ms %d is too short; use at least %d", c.FlushMs, minFlush.Milliseconds()))
 	}
 	var parsers []*mlparser.Parser
 	for _, name := range c.Parsers {
 		p, err := env.Multiline(name)
 		if err != nil {
-			return nil, err
+			return nil, option.AtText("multiline.parser", name, err)
 		}
 		if p.Repeats() {
 			env.Log.Info("this multiline parser gives out the last line of a record once more, as it does in Fluent Bit, "+

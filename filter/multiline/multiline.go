@@ -116,4 +116,4 @@ func (c *Config) hold(env *plugin.Env) (*hold, error) {
 }
 
 // wait is flush_ms as a duration.
-func (c *Config) wait() time.Duration { return time.Duration(max(c.FlushMs, 1)) * time.Millisecond }
+func (c *Config) wait() time.Duration { return option.Times(max(c.FlushMs, 1), time.Millisecond) }

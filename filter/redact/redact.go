@@ -197,7 +197,7 @@ func (f *Filter) setActions(c *Config) error {
 	f.names = slices.Clone(detectorNames[:])
 	for _, r := range c.rules {
 		if slices.Contains(f.names, r.name) || detectorGroups[r.name] != nil {
-			return fmt.Errorf("rule: the name %q is taken", r.name)
+			return option.AtText("rule", r.name, fmt.Errorf("rule: the name %q is taken", r.name))
 		}
 		f.names = append(f.names, r.name)
 	}
@@ -213,11 +213,15 @@ func (f *Filter) setActions(c *Config) error {
 		if i := slices.Index(f.names, name); i >= 0 {
 			f.actions[i] = a
 		} else if detectorGroups[name] == nil {
-			return fmt.Errorf("action.%s: there is no such detector or rule; %s", name, option.DidYouMean(name, f.names))
+			hint := option.DidYouMean(name, f.names)
+			if hint == "" {
+				hint = "they are " + strings.Join(f.names, ", ")
+			}
+			return option.At("action."+name, fmt.Errorf("action.%s: there is no such detector or rule; %s", name, hint))
 		}
 	}
 	if c.HashKey == "" && slices.Contains(f.actions, hashed) {
-		return errors.New("the action hash needs a hash_key, since card numbers and the like are found by trying without one")
+		return option.At("action", errors.New("the action hash needs a hash_key, since card numbers and the like are found by trying without one"))
 	}
 	return nil
 }
@@ -268,6 +272,7 @@ func (f *Filter) Filter(_ context.Context, b *event.Batch) error {
 		}
 	}
 	w.batch = nil
+	clear(w.changes[:cap(w.changes)]) // They refer to the memory of the batch.
 	f.pool.Put(w)
 	return nil
 }

@@ -107,7 +107,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 // makes sense, else that of the rate.
 func (c *Config) every() time.Duration {
 	if c.IntervalSec >= 0 && c.IntervalNsec >= 0 && c.IntervalSec+c.IntervalNsec > 0 {
-		return time.Duration(c.IntervalSec)*time.Second + time.Duration(c.IntervalNsec)
+		return option.Times(c.IntervalSec, time.Second) + option.Times(c.IntervalNsec, 1)
 	}
 	return max(1, time.Second/time.Duration(max(1, c.Rate)))
 }

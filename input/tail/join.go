@@ -59,7 +59,7 @@ func newJoining(c *Config, env *plugin.Env) (j joining, err error) {
 		j.hard = int(max(limit, multiline.DefaultBufferLimit))
 	}
 	if c.Multiline {
-		j.flush = max(c.MultilineFlush, time.Second)
+		j.flush = min(max(c.MultilineFlush, time.Second), option.Forever)
 		if j.firstLine, err = env.Parser(c.ParserFirstline); err != nil {
 			return j, option.At("parser_firstline", fmt.Errorf("option \"parser_firstline\": %w", err))
 		}
@@ -73,7 +73,7 @@ func newJoining(c *Config, env *plugin.Env) (j joining, err error) {
 	}
 	if c.DockerMode {
 		j.docker = true
-		j.dockerFlush = time.Duration(max(c.DockerModeFlush, 1)) * time.Second
+		j.dockerFlush = option.Times(max(c.DockerModeFlush, 1), time.Second)
 		if c.DockerModeParser != "" {
 			if j.dockerFirst, err = env.Parser(c.DockerModeParser); err != nil {
 				// Fluent Bit goes on without it, too.

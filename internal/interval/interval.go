@@ -27,7 +27,7 @@ func (o *Options) Fields() []option.Field {
 
 // Duration returns the time between two looks, which is never zero.
 func (o *Options) Duration() time.Duration {
-	d := time.Duration(max(0, o.Sec))*time.Second + time.Duration(max(0, o.Nsec))
+	d := option.Times(max(0, o.Sec), time.Second) + option.Times(max(0, o.Nsec), 1)
 	if d <= 0 {
 		return time.Second
 	}

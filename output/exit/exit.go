@@ -79,7 +79,7 @@ func (o *Output) Send(_ context.Context, c *event.Chunk) error {
 	if o.records > 0 {
 		o.records = max(0, o.records-c.Count)
 	}
-	late := o.limit > 0 && time.Since(o.started) > time.Duration(o.limit)*time.Second
+	late := o.limit > 0 && time.Since(o.started) > option.Times(o.limit, time.Second)
 	if o.chunks == 0 || o.records == 0 || late {
 		o.stopped = true
 		o.stop(0)
