@@ -446,3 +446,28 @@ func TestStateLimit(t *testing.T) {
 		t.Error("a report keeps groups")
 	}
 }
+
+// TestSortLimit checks that what is sorted has a limit as well, and that LIMIT
+// makes room.
+func TestSortLimit(t *testing.T) {
+	f := func(clause string, want int) {
+		t.Helper()
+		task := compile(t, "SELECT k ORDER BY k"+clause, Options{Exact: true, Loose: true, Whole: true, StateLimit: 400_000})
+		in, out := event.NewBatch("t"), event.NewBatch("")
+		for i := range 10_000 {
+			in.Add(0).SetRecord(event.AppendInt(append([]byte{0x81}, event.AppendString(nil, "k")...), int64(10_000-i)))
+		}
+		task.Process(in, time.Unix(1, 0), out)
+		task.Report("", time.Unix(1, 0), out)
+		if want == 0 {
+			want = 10_000 - int(task.Dropped())
+		} else if task.Dropped() > 0 {
+			t.Errorf("%d records were dropped with %q", task.Dropped(), clause)
+		}
+		if len(out.Events) != want || want > 5000 {
+			t.Errorf("there are %d results with %q, want %d", len(out.Events), clause, want)
+		}
+	}
+	f("", 0)
+	f(" LIMIT 3", 3)
+}

@@ -34,8 +34,9 @@ type Task struct {
 	// fresh: there is something that no report had.
 	fresh bool
 	// sorted is the results so far of a selection with ORDER BY.
-	sorted []sortedRow
-	sent   int // results, for LIMIT
+	sorted     []sortedRow
+	sortedSize int // estimate of the memory, in bytes
+	sent       int // results, for LIMIT
 }
 
 type sortedRow struct {
@@ -141,8 +142,8 @@ func (t *Task) Columns() []string {
 // the task and have no metadata.
 func (t *Task) Aggregates() bool { return len(t.plan.aggregates) > 0 }
 
-// Dropped is the number of records that were left out of groups, or let go from
-// a snapshot, because there were too many for the memory limit.
+// Dropped is the number of records that were left out of groups or of what is
+// sorted, or let go from a snapshot, because there were too many for the memory limit.
 func (t *Task) Dropped() uint64 {
 	n := t.dropped.Load()
 	if t.snapshot != nil {
@@ -256,12 +257,33 @@ func (t *Task) project(in *event.Batch, r *row, out *event.Batch) {
 func (t *Task) sort(r *row, at int64, rec event.Value) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sorted = append(t.sorted, sortedRow{t.plan.sortKeys(r), at, slices.Clone(rec)})
+	row := sortedRow{t.plan.sortKeys(r), at, slices.Clone(rec)}
+	if t.sortedSize+row.size() > t.opts.StateLimit {
+		t.dropped.Add(1)
+		return
+	}
+	t.sorted = append(t.sorted, row)
+	t.sortedSize += row.size()
 	if limit := t.st.limit; limit >= 0 && len(t.sorted) > 2*limit+1000 {
 		t.order()
+		for i := limit; i < len(t.sorted); i++ {
+			t.sortedSize -= t.sorted[i].size()
+		}
 		clear(t.sorted[limit:])
 		t.sorted = t.sorted[:limit]
 	}
+}
+
+// sortedOverhead is what a result that is to be sorted takes beside its bytes,
+// and keyOverhead a key of it.
+const sortedOverhead, keyOverhead = 80, 56
+
+func (s *sortedRow) size() int {
+	n := sortedOverhead + len(s.rec)
+	for i := range s.keys {
+		n += keyOverhead + len(s.keys[i].s)
+	}
+	return n
 }
 
 func (t *Task) order() {

@@ -32,7 +32,7 @@ func (t *Task) Report(tag string, now time.Time, out *event.Batch) {
 			}
 			out.Add(row.time).SetRecord(out.Bytes(row.rec))
 		}
-		t.sorted = nil
+		t.sorted, t.sortedSize = nil, 0
 		return
 	}
 	if t.opts.Exact && len(t.plan.groups) == 0 && len(t.table.list) == 0 {

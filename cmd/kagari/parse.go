@@ -124,6 +124,7 @@ func (t *parseTrial) parsers() (*parserSet, *config.Config, option.Problems) {
 			set.multiline = append(set.multiline, made)
 		}
 	}
+	cfg.Sources.Place(ps)
 	return set, cfg, ps
 }
 

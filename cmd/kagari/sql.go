@@ -140,7 +140,7 @@ func (q *sqlQuery) run(p *program, statement string, files []string) error {
 		fmt.Fprintf(p.err, "kagari: lines that %s were left out: %d, the first is %s\n", what, q.bad, q.first)
 	}
 	if n := task.Dropped(); n > 0 {
-		fmt.Fprintf(p.err, "kagari: there are too many groups; records left out: %d\n", n)
+		fmt.Fprintf(p.err, "kagari: there are too many groups, or records to sort; left out: %d\n", n)
 		err = errors.Join(err, errors.New("the results are not complete"))
 	}
 	if err != nil {
@@ -251,7 +251,7 @@ func (q *sqlQuery) add(b *event.Batch, text []byte, line int) {
 	e := b.Add(time.Now().UnixNano())
 	ok := false
 	if q.parser != nil {
-		ok = q.parser.Parse(text, e)
+		ok = q.parser.Parse(b.Bytes(text), e) // The event may alias the text.
 	} else {
 		rec, err := b.Build(len(text)+16, func(dst []byte) ([]byte, error) {
 			out, rest, err := event.AppendJSON(dst, text)

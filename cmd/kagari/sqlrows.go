@@ -74,7 +74,9 @@ func (g *grid) cells(rec event.Value) []string {
 				if g.lost == nil {
 					g.lost = map[string]bool{}
 				}
-				g.lost[string(name)] = true
+				if len(g.lost) <= namedKeys {
+					g.lost[string(name)] = true
+				}
 				continue
 			}
 			i = len(g.columns)
@@ -102,9 +104,16 @@ func (g *grid) late() error {
 	if len(g.lost) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the keys %s came after the first %d records and have no column; name the columns instead of *, or print json",
-		strings.Join(sortedKeys(g.lost), ", "), heldRows)
+	names, more := sortedKeys(g.lost), ""
+	if len(names) > namedKeys {
+		names, more = names[:namedKeys], " and others"
+	}
+	return fmt.Errorf("the keys %s%s came after the first %d records and have no column; name the columns instead of *, or print json",
+		strings.Join(names, ", "), more, heldRows)
 }
+
+// namedKeys is how many keys without a column are named.
+const namedKeys = 10
 
 func sortedKeys(m map[string]bool) []string {
 	var keys []string
