@@ -280,7 +280,7 @@ func TestRotatedFileComesFirst(t *testing.T) {
 	const lines = 30_000
 	r.write("a.log", strings.Repeat("old\n", lines))
 	unblock := r.em.Block()
-	r.start("static_batch_size", "2000")
+	r.start("static_batch_size", "2000", "refresh_interval", "1h")
 	r.eventually("the file is opened", func() bool { return r.in.opened.Load() == 1 })
 	r.rename("a.log", "a.log.1")
 	r.write("a.log", strings.Repeat("new\n", lines))
