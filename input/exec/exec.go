@@ -191,8 +191,13 @@ func (in *Input) read(ctx context.Context, r io.Reader, out plugin.Emitter) erro
 		if ended := readErr != nil && !full; ended || br.Buffered() == 0 {
 			if len(b.Events) == 0 {
 				b.Free()
-			} else if err := out.Emit(ctx, b); err != nil {
-				return err
+			} else {
+				n := len(b.Events)
+				if err := out.Emit(ctx, b); err != nil {
+					in.stats.Reject("not_taken", n)
+					in.log.Error("output of the command is lost: the router does not take it any more", "records", n, "error", err)
+					return err
+				}
 			}
 			if errors.Is(readErr, io.EOF) {
 				return nil

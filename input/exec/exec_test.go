@@ -147,6 +147,20 @@ func TestOutputIsEmittedWhileTheCommandRuns(t *testing.T) {
 	}
 }
 
+func TestOutputThatIsNotTakenAtTheEndIsCounted(t *testing.T) {
+	env := plugintest.Env(t)
+	var em plugintest.Emitter
+	em.Block()
+	r := plugintest.Run(t, plugintest.NewInput(t, Def(), env, "command", "echo one; echo two", "oneshot", "on"), &em)
+	time.Sleep(200 * time.Millisecond)
+	if err := r.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := plugintest.Rejected(env, "not_taken"); n < 1 || n > 2 {
+		t.Errorf("counters: %v, want not_taken", plugintest.Counters(env))
+	}
+}
+
 func TestTheCommandAndItsChildrenAreStopped(t *testing.T) {
 	plugintest.NoLeaks(t)
 	dir := t.TempDir()

@@ -136,7 +136,7 @@ func (u *unpacker) explain(err error) error {
 		return u.packed.err
 	}
 	var m *forwardproto.Malformed
-	if errors.As(err, &m) || isSinkError(err) {
+	if errors.As(err, &m) || sinkFailed(err) {
 		return err
 	}
 	return &forwardproto.Malformed{Reason: "invalid_compression", Text: fmt.Sprintf("unpack entries: %v", err)}

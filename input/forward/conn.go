@@ -97,7 +97,14 @@ func (c *conn) serve() {
 
 // ended tells why the connection ends.
 func (c *conn) ended(err error) {
-	if err == io.EOF || isSinkError(err) || c.ctx.Err() != nil && !c.dec.inside {
+	if s, ok := asSinkError(err); ok {
+		if s.lost > 0 {
+			c.in.env.Stats.Reject("not_taken", s.lost)
+			c.in.env.Log.Error("records are lost: the router does not take them any more, and their peer asks for no acknowledgements", "peer", c.peer(), "records", s.lost, "error", s.err)
+		}
+		return
+	}
+	if err == io.EOF || c.ctx.Err() != nil && !c.dec.inside {
 		return
 	}
 	var m *forwardproto.Malformed

@@ -377,6 +377,21 @@ func TestBackPressureStopsTheReading(t *testing.T) {
 	s.em.Wait(t, 1000)
 }
 
+// Who asks for no acknowledgement believes that its records were taken.
+func TestRecordsThatAreNotTakenAtTheEndAreCounted(t *testing.T) {
+	s := serve(t)
+	s.em.Block()
+	c := s.dial()
+	c.send(list{"a", sec, dict{"n", 0}}, list{"b", sec, dict{"n", 1}}, list{"b", sec, dict{"n", 2}}, list{"c", sec, dict{"n", 3}, dict{"chunk", "x"}})
+	time.Sleep(50 * time.Millisecond)
+	if err := s.run.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := plugintest.Rejected(s.env, "not_taken"); n != 3 || !strings.Contains(s.log.String(), "records are lost") {
+		t.Errorf("counted %v, want 3; the log is %q", plugintest.Counters(s.env), s.log)
+	}
+}
+
 func TestManyConnectionsAtOnce(t *testing.T) {
 	s := serve(t)
 	var wg sync.WaitGroup

@@ -177,7 +177,7 @@ func (k *sink) flush() error {
 	for i, s := range k.live {
 		if err := k.send(s); err != nil {
 			k.live = append(k.live[:0], k.live[i+1:]...)
-			k.drop()
+			err.lost += k.drop()
 			return err
 		}
 	}
@@ -187,7 +187,7 @@ func (k *sink) flush() error {
 }
 
 // send emits the batch of s.
-func (k *sink) send(s *slot) error {
+func (k *sink) send(s *slot) *sinkError {
 	if s == k.cur && k.inBatch > 0 && k.mayAck {
 		if k.span == nil {
 			k.span = new(span)
@@ -206,33 +206,50 @@ func (k *sink) send(s *slot) error {
 		b.Ack = event.NewAck(d.done)
 		k.acks.expect()
 	}
+	n := len(b.Events)
 	if err := k.emit.Emit(k.ctx, b); err != nil {
-		return &sinkError{err}
+		if d != nil {
+			n = 0 // The peer waits for an acknowledgement in vain and sends them again.
+		}
+		return &sinkError{err, n}
 	}
 	return nil
 }
 
-// drop frees the batches that are left.
-func (k *sink) drop() {
+// drop frees the batches that are left. It returns how many of their events no
+// peer sends again.
+func (k *sink) drop() (lost int) {
 	for _, s := range k.live {
+		if s.delivery == nil {
+			lost += len(s.batch.Events)
+		}
 		s.batch.Free()
 		s.batch, s.delivery = nil, nil
 	}
 	k.live = nil
+	return lost
 }
 
 // refuse tells of a message that was left out without ending the connection.
 func (k *sink) refuse(err error) { k.warn(err) }
 
-// sinkError is an error of the emitter.
-type sinkError struct{ err error }
+// sinkError is an error of the emitter, which takes nothing any more.
+type sinkError struct {
+	err  error
+	lost int // events that the peer believes to be taken
+}
 
 func (e *sinkError) Error() string { return "emit: " + e.err.Error() }
 func (e *sinkError) Unwrap() error { return e.err }
 
-func isSinkError(err error) bool {
-	var s *sinkError
-	return errors.As(err, &s)
+func asSinkError(err error) (s *sinkError, ok bool) {
+	ok = errors.As(err, &s)
+	return s, ok
+}
+
+func sinkFailed(err error) bool {
+	_, ok := asSinkError(err)
+	return ok
 }
 
 // delivery is what to do when a batch is done.

@@ -72,7 +72,12 @@ func (d *decoder) take(ctx context.Context, buf []byte, out plugin.Emitter, last
 		b.Free()
 		return used, nil
 	}
-	return used, out.Emit(ctx, b)
+	n := len(b.Events)
+	if err = out.Emit(ctx, b); err != nil {
+		d.stats.Reject("not_taken", n)
+		d.log.Error("records are lost: the router does not take them any more", "records", n, "error", err)
+	}
+	return used, err
 }
 
 // lines parses lines. An empty one makes no record.

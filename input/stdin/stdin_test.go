@@ -207,6 +207,25 @@ func TestRecordsAreEmittedBeforeTheEnd(t *testing.T) {
 	}
 }
 
+func TestRecordsThatAreNotTakenAtTheEndAreCounted(t *testing.T) {
+	plugintest.NoLeaks(t)
+	e := env(t)
+	in, w := open(t, e)
+	var em plugintest.Emitter
+	em.Block()
+	r := plugintest.Run(t, in, &em)
+	if _, err := io.WriteString(w, `{"a":1}{"b":2}`); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if err := r.Stop(); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if n := plugintest.Rejected(e, "not_taken"); n != 2 {
+		t.Errorf("counters: %v, want 2 for not_taken", plugintest.Counters(e))
+	}
+}
+
 func TestAReadThatWasStoppedStealsNothing(t *testing.T) {
 	plugintest.NoLeaks(t)
 	in, w := open(t, env(t))
