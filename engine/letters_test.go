@@ -113,6 +113,80 @@ func TestDeadLetters(t *testing.T) {
 	}, "[1]t in0.0 out1.0 rejected 1 bad field/bad field")
 }
 
+// A record that the destination refuses, or on which an output fails, does not
+// cost the others of its chunk, wherever it stands.
+func TestPoisonedRecords(t *testing.T) {
+	const n = 200
+	f := func(name string, most int, poison ...int) {
+		t.Run(name, func(t *testing.T) {
+			b, dir := keeping(t)
+			var acked atomic.Pointer[atomic.Bool]
+			b.input(false, once(n, &acked, func() {}))
+			var got collector
+			sends, away := 0, false
+			b.output(func(ctx context.Context, c *event.Chunk) error {
+				sends++
+				for _, i := range numbers(c) {
+					if slices.Contains(poison, i) {
+						if i%2 == 0 {
+							panic("poisoned")
+						}
+						return plugin.Permanent(fmt.Errorf("bad record %d", i))
+					}
+				}
+				if sends == 4 && !away {
+					away = true // It fails in the middle of the search.
+					return errors.New("away for a moment")
+				}
+				return got.send(ctx, c)
+			}, "match", "*", "retry_limit", "5")
+			sum := b.run()
+			var letters []int
+			for _, l := range lettersIn(t, dir) {
+				var i int
+				if _, err := fmt.Sscanf(l, "[%d]", &i); err != nil {
+					t.Fatal(err)
+				}
+				letters = append(letters, i)
+			}
+			slices.Sort(letters)
+			if !slices.Equal(letters, poison) {
+				t.Errorf("letters %v, want %v", letters, poison)
+			}
+			all := append(got.numbers(), letters...)
+			slices.Sort(all)
+			if !slices.Equal(all, upTo(n)) {
+				t.Errorf("%d records came or were kept, want each of %d once", len(all), n)
+			}
+			if sends > most || sum.Letters != uint64(len(poison)) || sum.Delivered != uint64(n-len(poison)) || sum.Dropped != 0 {
+				t.Errorf("%d attempts, %+v", sends, sum)
+			}
+		})
+	}
+	f("the first", 20, 0)
+	f("the last", 20, n-1)
+	f("a panic", 20, 100)
+	f("several", 80, 3, 77, 78, 151)
+}
+
+// A destination that refuses everything is not asked again and again.
+func TestRefusalOfAll(t *testing.T) {
+	b, dir := keeping(t)
+	b.input(false, func(ctx context.Context, out plugin.Emitter) error {
+		for _, tag := range []string{"a", "b", "c", "d", "e"} {
+			if _, err := emit(ctx, out, tag, 0, 100); err != nil {
+				return err
+			}
+		}
+		return plugin.ErrStop
+	})
+	sends := 0
+	b.output(func(context.Context, *event.Chunk) error { sends++; return plugin.Permanent(errors.New("403")) }, "match", "*")
+	if sum := b.run(); sum.Letters != 500 || len(lettersIn(t, dir)) != 500 || sends > 5+8 {
+		t.Errorf("%d attempts with 5 chunks, %+v", sends, sum)
+	}
+}
+
 func TestDeadLettersAreOffByDefault(t *testing.T) {
 	b, dir := keeping(t)
 	b.cfg.Service.Storage.KeepRejected = false

@@ -46,6 +46,9 @@ type sink struct {
 	closed  bool
 	hurry   bool // the process is ending: retry soon
 
+	// hopeless is set while there is no point in sending refused chunks in parts.
+	hopeless atomic.Bool
+
 	stats   sinkStats
 	failure failure
 }
@@ -146,6 +149,9 @@ func (s *sink) next() *delivery {
 func (s *sink) run(ctx context.Context) {
 	for d := s.next(); d != nil; d = s.next() {
 		err := s.send(ctx, d)
+		if refuses(err) {
+			err = s.isolate(ctx, d, err)
+		}
 		again := s.settle(d, err)
 		s.mu.Lock()
 		delete(s.sending, d)
@@ -223,14 +229,22 @@ func (s *sink) send(ctx context.Context, d *delivery) error {
 		}
 		return err
 	}
-	s.stats.records.Add(uint64(delivered))
+	s.delivered(d, delivered, size)
+	return err
+}
+
+// delivered counts records and bytes that have arrived.
+func (s *sink) delivered(d *delivery, records, size int) {
+	s.stats.records.Add(uint64(records))
 	s.stats.bytes.Add(uint64(size))
-	if chunk.Signal == event.Logs && delivered > 0 {
+	if records > 0 {
+		s.hopeless.Store(false)
+	}
+	if d.entry.info.Signal == event.Logs && records > 0 {
 		from := s.stats.from(d)
-		from.records.Add(uint64(delivered))
+		from.records.Add(uint64(records))
 		from.bytes.Add(uint64(size))
 	}
-	return err
 }
 
 // selectRest makes the chunk of the events to send again. It fails if the

@@ -371,8 +371,13 @@ func (in *input) run(ctx context.Context) {
 func protect(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("BUG: panic: %v\n%s", r, debug.Stack())
+			err = &panicError{fmt.Sprintf("BUG: panic: %v\n%s", r, debug.Stack())}
 		}
 	}()
 	return f()
 }
+
+// panicError is a panic of a plugin.
+type panicError struct{ text string }
+
+func (e *panicError) Error() string { return e.text }

@@ -29,6 +29,7 @@ type destination struct {
 	seen   map[int]int
 	asked  int
 	answer func(n int) (code int)
+	refuse string // 400 for requests with that text
 }
 
 func newDestination(t *testing.T) *destination {
@@ -41,6 +42,9 @@ func newDestination(t *testing.T) *destination {
 		code := 200
 		if d.answer != nil {
 			code = d.answer(d.asked)
+		}
+		if d.refuse != "" && bytes.Contains(body, []byte(d.refuse)) {
+			code = 400
 		}
 		if code == 200 && err == nil {
 			for dec := json.NewDecoder(bytes.NewReader(body)); ; {
@@ -185,18 +189,13 @@ func TestKilledReplay(t *testing.T) {
 func TestRefusedAgain(t *testing.T) {
 	dir := writeLetters(t, 3000)
 	d := newDestination(t)
-	d.answer = func(n int) int {
-		if n == 2 {
-			return 400
-		}
-		return 200
-	}
+	d.refuse = `"N":1234,`
 	out := d.replay(t, 1, dir)
-	if !strings.Contains(out, "2000 letters replayed, 1000 given up again") {
+	if !strings.Contains(out, "2999 letters replayed, 1 given up again") {
 		t.Error(out)
 	}
-	d.answer = nil
-	if out := d.replay(t, 0, dir); !strings.Contains(out, "1000 letters replayed, 2000 replayed before") {
+	d.refuse = ""
+	if out := d.replay(t, 0, dir); !strings.Contains(out, "1 letter replayed, 2999 replayed before") {
 		t.Error(out)
 	}
 	d.check(t, 3000, 1, 1)
