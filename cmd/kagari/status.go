@@ -25,6 +25,7 @@ type statusFlags struct {
 	interval time.Duration
 	watch    bool
 	top      bool
+	check    bool
 	count    int
 }
 
@@ -43,7 +44,8 @@ command looks. A Fluent Bit is shown as far as it tells.`,
 		Example: `  kagari status
   kagari status --url http://10.0.0.5:2020
   kagari status -o json | jq '.outputs[] | select(.backlog.oldest_event_seconds > 60)'
-  kagari status --watch --interval 10s`,
+  kagari status --watch --interval 10s
+  kagari status --check`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.watch && !cmd.Flags().Changed("interval") {
@@ -54,7 +56,10 @@ command looks. A Fluent Bit is shown as far as it tells.`,
 	}
 	f.add(cmd, time.Second)
 	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "form of the answer: text or json")
+	cmd.Flags().BoolVar(&f.check, "check", false, "only say whether the router is ready, and end with 1 if it is not")
 	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "go on until Ctrl-C")
+	cmd.MarkFlagsMutuallyExclusive("check", "watch")
+	cmd.MarkFlagsMutuallyExclusive("check", "output")
 	return cmd
 }
 
@@ -106,6 +111,8 @@ func (p *program) status(f *statusFlags) error {
 		return nil
 	case err != nil:
 		return p.failed(err)
+	case f.check:
+		return p.checkReady(first)
 	case f.watch || f.count > 1:
 		return p.watch(ctx, f, client, first)
 	}
@@ -127,6 +134,19 @@ func (p *program) status(f *statusFlags) error {
 	}
 	sc := view.Screen{Width: p.width(), Colour: isTerminal(p.out), Address: client.Address()}
 	_, err = fmt.Fprintln(p.out, strings.Join(sc.Draw(st), "\n"))
+	return err
+}
+
+// checkReady says whether the router is ready, for health checks of containers
+// in which there is nothing else to ask with. A Fluent Bit has only its health.
+func (p *program) checkReady(st *admin.Status) error {
+	switch {
+	case st.Ready != nil && st.Ready.Status != "ready":
+		return p.failed(fmt.Errorf("not ready: %s", strings.Join(st.Ready.Reasons, "; ")))
+	case st.Health == "error":
+		return p.failed(errors.New("the health is: error"))
+	}
+	_, err := fmt.Fprintln(p.out, "ready")
 	return err
 }
 

@@ -115,6 +115,11 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 		}
 	}
 
+	check := exec.Command("kagari", "status", "--check", "-u", address)
+	if out, err := check.CombinedOutput(); err == nil || check.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "not ready: output archive") {
+		t.Errorf("--check: %v %s", err, out)
+	}
+
 	text, _ := ended(t, "status", "-u", address)
 	for _, part := range []string{"running", "not ready: output archive: its oldest event has waited", "web (dummy)", "dummy.1", "modify.0", "archive (http)",
 		"s ago: POST http://127.0.0.1:1/", "LOST OR REFUSED", "no output matches"} {
@@ -216,6 +221,9 @@ func TestTheAPIAnswersOnBothFamilies(t *testing.T) {
 				code, _ := get(t, "http://"+net.JoinHostPort(host, port)+"/api/v1/ready")
 				return code == http.StatusOK
 			})
+			if text, _ := ended(t, "status", "--check", "-u", net.JoinHostPort(host, port)); text != "ready\n" {
+				t.Errorf("--check: %q", text)
+			}
 		}
 		p.signal(syscall.SIGTERM)
 		p.end(0)
