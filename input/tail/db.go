@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -51,6 +53,7 @@ const lockPatience = 2 * time.Second
 // database keeps offsets. It has one user at a time.
 type database struct {
 	path string
+	file fs.FileInfo // of the path when it was opened
 	db   *sql.DB
 	conn *sql.Conn
 	rows map[uint64]dbRow // by inode, what is stored
@@ -137,7 +140,17 @@ func (d *database) prepare(c *Config) (err error) {
 			return err
 		}
 	}
+	if d.file, err = os.Stat(d.path); err != nil {
+		return err
+	}
 	return d.load(ctx)
+}
+
+// gone tells whether the file was deleted or replaced since it was opened. SQLite
+// goes on writing to a file without a name.
+func (d *database) gone() bool {
+	st, err := os.Stat(d.path)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(st, d.file)
 }
 
 // syncModes are the values of db.sync.

@@ -539,3 +539,41 @@ func TestDBHasARowBeforeLinesAreEmitted(t *testing.T) {
 		}
 	})
 }
+
+// A database that somebody deletes is made anew, with the offsets of all files
+// and of those that were rotated.
+func TestDBDeletedWhileInUse(t *testing.T) {
+	for _, mode := range []string{"WAL", "DELETE"} {
+		t.Run(mode, func(t *testing.T) {
+			r := newRig(t)
+			r.write("a.log", "1\n")
+			r.start("db", "$/pos.db", "db.journal_mode", mode, "rotate_wait", "1h")
+			r.lines("1")
+			r.rename("a.log", "a.log.1")
+			r.write("a.log", "2\n")
+			r.lines("1", "2")
+			r.eventually("the offset is stored", func() bool {
+				rows := readRows(t, r.path("pos.db"))
+				return len(rows) == 2 && rows[1].offset == 2
+			})
+			for _, suffix := range []string{"", "-wal", "-shm"} {
+				if err := os.Remove(r.path("pos.db" + suffix)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+			r.append("a.log", "3\n")
+			r.lines("1", "2", "3")
+			r.logged("made anew")
+			r.append("a.log.1", "late\n")
+			r.lines("1", "2", "3", "late")
+			release := r.em.HoldAcks()
+			defer release()
+			r.append("a.log.1", "later\n")
+			r.em.Wait(t, 5)
+			r.settle()
+			r.die()
+			r.append("a.log", "4\n")
+			r.restart("4", "later")
+		})
+	}
+}

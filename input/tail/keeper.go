@@ -324,6 +324,9 @@ func (k *keeper) store() {
 	if k.db == nil {
 		return
 	}
+	if k.db.gone() {
+		k.renewDatabase()
+	}
 	var changes []dbChange
 	for _, f := range k.files {
 		if m, changed := f.ledger.take(); changed {
@@ -345,6 +348,28 @@ func (k *keeper) store() {
 		return
 	}
 	k.changes = nil
+}
+
+// renewDatabase makes the database anew, which somebody has deleted, with all
+// that is known.
+func (k *keeper) renewDatabase() {
+	db, err := openDatabase(k.cfg)
+	if err != nil {
+		k.log.Error("the offsets database was deleted and cannot be made anew, trying again", "db", k.cfg.DB, "error", err)
+		return
+	}
+	k.log.Warn("the offsets database was deleted or replaced; it is made anew", "db", k.cfg.DB)
+	if err := k.db.close(); err != nil {
+		k.log.Debug("cannot close the deleted database", "error", err)
+	}
+	k.db, k.changes = db, nil
+	for _, f := range k.files {
+		f.row = 0
+		f.ledger.again()
+		if !f.left.IsZero() {
+			k.changes = append(k.changes, dbChange{file: f, name: f.name})
+		}
+	}
 }
 
 // close stores what was acknowledged and closes everything.
