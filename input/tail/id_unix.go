@@ -39,8 +39,34 @@ func removed(st fs.FileInfo) bool {
 	return ok && sys.Nlink == 0
 }
 
+// reserve is how many of limit file descriptors followed files leave to outputs,
+// connections and the database.
+func reserve(limit uint64) uint64 { return min(limit/4, 512) }
+
 // openFile opens a file to be read. It does not block if the path leads to a
-// pipe by now.
+// pipe by now. If it takes a file descriptor of the reserve it fails: without any
+// nothing could be delivered, so that no file would ever be closed. The system
+// gives the lowest number that is free (POSIX, open), so a high one means that
+// there are few left below the limit.
 func openFile(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return f, nil
+	}
+	var number uintptr
+	var most syscall.Rlimit
+	if raw.Control(func(fd uintptr) { number = fd }) != nil || syscall.Getrlimit(syscall.RLIMIT_NOFILE, &most) != nil {
+		return f, nil
+	}
+	if limit := uint64(most.Cur); uint64(number) >= limit-reserve(limit) {
+		f.Close()
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errTooManyFiles}
+	}
+	return f, nil
 }
+
+var errTooManyFiles = errors.New("almost no file descriptor is left (ulimit -n)")
