@@ -460,7 +460,7 @@ func (b *builder) processors(inst *config.Instance, owner string) []*step {
 			owner: owner, scope: inst.Kind.String(), stage: i}
 		if p.Condition != nil {
 			var bad *option.Problem
-			if st.condition, bad = newCondition(p.Condition); bad != nil {
+			if st.condition, bad = newCondition(p.Condition, env.Log); bad != nil {
 				bad.Section = own.Title()
 				b.problems = append(b.problems, *bad)
 				continue

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 type condition struct {
 	any   bool // one rule is enough
 	rules []rule
+	log   *slog.Logger
 }
 
 type rule struct {
@@ -35,8 +37,8 @@ type rule struct {
 
 // newCondition compiles a condition. What is wrong with it is told at the place
 // of the rule.
-func newCondition(c *config.Condition) (*condition, *option.Problem) {
-	out := &condition{any: strings.EqualFold(c.Op, "or")}
+func newCondition(c *config.Condition, log *slog.Logger) (*condition, *option.Problem) {
+	out := &condition{any: strings.EqualFold(c.Op, "or"), log: log}
 	for _, r := range c.Rules {
 		field, err := event.ParseTemplate(r.Field)
 		if err != nil {
@@ -89,7 +91,7 @@ func (c *condition) holds(e *event.Event) bool {
 		}
 	}()
 	for i := range c.rules {
-		if c.rules[i].holds(e, scratch) == c.any {
+		if c.rules[i].holds(e, scratch, c.log) == c.any {
 			return c.any
 		}
 	}
@@ -101,7 +103,7 @@ var fieldTexts = sync.Pool{New: func() any { b := make([]byte, 0, 256); return &
 
 const longestKept = 64 << 10
 
-func (r *rule) holds(e *event.Event, scratch *[]byte) bool {
+func (r *rule) holds(e *event.Event, scratch *[]byte, log *slog.Logger) bool {
 	got, ok := r.text(scratch, e)
 	if !ok {
 		return false
@@ -119,10 +121,12 @@ func (r *rule) holds(e *event.Event, scratch *[]byte) bool {
 		return number(got) >= r.Number
 	case "lte":
 		return number(got) <= r.Number
-	case "regex":
-		return r.regex.Match(got)
-	case "not_regex":
-		return !r.regex.Match(got)
+	case "regex", "not_regex":
+		ok, err := r.regex.TryMatch(got)
+		if err != nil {
+			log.Warn("a regular expression of a condition was given up and counts as not matching", "field", r.Field, "regex", r.Text, "error", err)
+		}
+		return ok == (r.Op == "regex")
 	case "in":
 		return slices.Contains(r.List, string(got))
 	default:

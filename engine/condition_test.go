@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -13,7 +15,7 @@ import (
 // met returns the numbers of the events for which the condition holds.
 func met(t *testing.T, c *config.Condition) string {
 	t.Helper()
-	cond, err := newCondition(c)
+	cond, err := newCondition(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatalf("%+v: %v", c, err)
 	}
@@ -109,7 +111,7 @@ func TestConditionsAllocateNothing(t *testing.T) {
 		{Field: "$n", Op: "gt", Number: 1}, {Field: "$f", Op: "lt", Number: 10.5},
 		{Field: "$lvl", Op: "regex", Text: "^(error|warn)$"}, {Field: "$lvl", Op: "in", List: []string{"a", "error"}},
 		{Field: "x $lvl", Op: "neq", Text: "x"}, {Field: "$k['z']", Op: "eq", Text: "deep"},
-	}})
+	}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,5 +124,27 @@ func TestConditionsAllocateNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { c.holds(e) }); n > 0 && !raceEnabled {
 		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+// A pattern that takes too many steps is told of, and does not match.
+func TestConditionsTellOfPatternsThatTakeTooLong(t *testing.T) {
+	var out bytes.Buffer
+	for op, want := range map[string]bool{"regex": false, "not_regex": true} {
+		c, bad := newCondition(&config.Condition{Op: "and", Rules: []config.Rule{{Field: "$k", Op: op, Text: `^((?<b>x*)*\k<b>y)*$`}}},
+			slog.New(slog.NewTextHandler(&out, nil)))
+		if bad != nil {
+			t.Fatal(bad)
+		}
+		b := event.NewBatch("t")
+		e := b.Add(0)
+		e.SetRecord(plugintest.Value(t, `{"k":"`+strings.Repeat("x", 200)+`"}`))
+		if c.holds(e) != want {
+			t.Errorf("%s does not say %v", op, want)
+		}
+		b.Free()
+	}
+	if n := strings.Count(out.String(), "given up"); n != 2 {
+		t.Errorf("it is told %d times, want 2: %s", n, &out)
 	}
 }

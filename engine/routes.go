@@ -140,7 +140,7 @@ func (b *builder) route(s *source, inst *config.Instance, r *config.Route, sinks
 	part := &part{name: r.Name, rest: r.Default}
 	if r.Condition != nil {
 		var bad *option.Problem
-		if part.condition, bad = newCondition(r.Condition); bad != nil {
+		if part.condition, bad = newCondition(r.Condition, s.log); bad != nil {
 			// A default then takes all that is left.
 			b.routeProblem(inst, bad.Pos, "the condition of the route %q cannot be used, so that it never holds: %s", r.Name, bad.Message)
 			if !r.Default {

@@ -147,6 +147,7 @@ func (m *metrics) processor(f *step) {
 func (m *metrics) stream(st *streamTask) {
 	name := plugin.Label{Name: "name", Value: st.id}
 	m.gauge("kagari_stream_groups", "Groups that a stream task holds.", float64(st.task.Groups()), name)
+	m.counter("kagari_stream_given_up_total", "Matches of regular expressions that would have taken too many steps.", st.task.GaveUp(), name)
 	m.loss(plugin.DropMetric, droppedHelp, st.task.Dropped(), st.id, "stream_processor", "task_memory_full")
 	m.loss(plugin.DropMetric, droppedHelp, st.refused.Load(), st.id, "stream_processor", "stopped")
 }

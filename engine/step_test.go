@@ -22,7 +22,7 @@ func (f filterFunc) Filter(_ context.Context, b *event.Batch) error { f(b); retu
 // Where a condition holds for some events, the others stay as they are and
 // where they are, whatever the filter does to its own.
 func TestAConditionKeepsTheOrder(t *testing.T) {
-	cond, err := newCondition(&config.Condition{Op: "and", Rules: []config.Rule{{Field: "$k", Op: "eq", Text: "x"}}})
+	cond, err := newCondition(&config.Condition{Op: "and", Rules: []config.Rule{{Field: "$k", Op: "eq", Text: "x"}}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type streamTask struct {
 	out     *source // nil: results are printed
 	log     *slog.Logger
 	dropped atomic.Uint64 // of the task, as the log knows it
+	gaveUp  atomic.Uint64 // likewise
 	refused atomic.Uint64 // results that were not taken, as the process was ending
 }
 
@@ -67,6 +68,9 @@ func (e *Engine) process(ctx context.Context, tasks []*streamTask, b *event.Batc
 		}
 		if n := st.task.Dropped(); n > st.dropped.Swap(n) {
 			st.log.Warn("the stream task leaves out records: it holds as much as it may", "left_out", n)
+		}
+		if n := st.task.GaveUp(); n > st.gaveUp.Swap(n) {
+			st.log.Warn("a regular expression was given up and counts as not matching", "given_up", n)
 		}
 		if len(out.Events) > 0 && st.out != nil && b.Ack != nil {
 			b.Ack.Hold() // The source waits for the results too.

@@ -344,7 +344,14 @@ func (c *compiler) match(n *matchNode) expr {
 	}
 	return func(r *row) val {
 		v := x(r)
-		return boolVal((v.k == text && re.Match(v.s)) != not)
+		if v.k != text {
+			return boolVal(not)
+		}
+		ok, err := re.TryMatch(v.s)
+		if err != nil {
+			r.gaveUp++
+		}
+		return boolVal(ok != not)
 	}
 }
 

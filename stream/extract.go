@@ -30,7 +30,10 @@ func regexpExtract(c *compiler, n *callNode, args []expr) expr {
 			return v
 		}
 		var room [16]int
-		caps, ok := re.Find(v.s, room[:0])
+		caps, ok, err := re.FindAt(v.s, 0, room[:0])
+		if err != nil {
+			r.gaveUp++
+		}
 		if !ok || 2*group+1 >= len(caps) || caps[2*group] < 0 {
 			return val{k: null}
 		}

@@ -16,6 +16,8 @@ type row struct {
 	keys []event.Value // values of the plan's keys, nil for missing ones
 	at   *group        // where aggregates are read from
 	buf  []byte
+	// gaveUp is how many matches would have taken too many steps.
+	gaveUp uint64
 }
 
 // expr computes a value of a row.

@@ -471,3 +471,15 @@ func TestSortLimit(t *testing.T) {
 	f("", 0)
 	f(" LIMIT 3", 3)
 }
+
+// TestGaveUp checks that matches that take too many steps are counted.
+func TestGaveUp(t *testing.T) {
+	task := compile(t, `SELECT regexp_extract(k, '^((?<b>x*)*\k<b>y)*$') AS r FROM TAG:'t' WHERE k =~ '^((?<b>x*)*\k<b>y)*$' OR k != '';`, Options{})
+	in, out := batch(t, "t", `{"k":"`+strings.Repeat("x", 200)+`"}`), event.NewBatch("")
+	defer in.Free()
+	defer out.Free()
+	task.Process(in, time.Unix(1, 0), out)
+	if n := task.GaveUp(); n != 2 || len(out.Events) != 1 {
+		t.Errorf("%d matches were given up for %d results, want 2 for 1", n, len(out.Events))
+	}
+}

@@ -24,6 +24,7 @@ type Task struct {
 	snapshot *snapshot // of CREATE SNAPSHOT
 	rows     sync.Pool
 	dropped  atomic.Uint64
+	gaveUp   atomic.Uint64
 
 	mu sync.Mutex
 	// table is the groups since the last batch, report or hop; slots are what is
@@ -154,6 +155,10 @@ func (t *Task) Dropped() uint64 {
 	return n
 }
 
+// GaveUp is how many matches of regular expressions were given up because they
+// would have taken too many steps. They count as not matching.
+func (t *Task) GaveUp() uint64 { return t.gaveUp.Load() }
+
 // Groups is the number of groups held.
 func (t *Task) Groups() int {
 	t.mu.Lock()
@@ -210,6 +215,10 @@ func (t *Task) row(tag string, now time.Time) *row {
 func (t *Task) release(r *row) {
 	clear(r.keys)
 	r.rec, r.at = nil, nil
+	if r.gaveUp > 0 {
+		t.gaveUp.Add(r.gaveUp)
+		r.gaveUp = 0
+	}
 	if cap(r.buf) > 1<<16 {
 		r.buf = nil
 	}

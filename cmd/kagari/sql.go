@@ -139,6 +139,9 @@ func (q *sqlQuery) run(p *program, statement string, files []string) error {
 		}
 		fmt.Fprintf(p.err, "kagari: lines that %s were left out: %d, the first is %s\n", what, q.bad, q.first)
 	}
+	if n := task.GaveUp(); n > 0 {
+		fmt.Fprintf(p.err, "kagari: matches of regular expressions that would take too many steps: %d; they count as not matching\n", n)
+	}
 	if n := task.Dropped(); n > 0 {
 		fmt.Fprintf(p.err, "kagari: there are too many groups, or records to sort; left out: %d\n", n)
 		err = errors.Join(err, errors.New("the results are not complete"))

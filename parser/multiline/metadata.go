@@ -2,6 +2,7 @@ package multiline
 
 import (
 	"bytes"
+	"iter"
 
 	"github.com/kagarilog/kagari/event"
 )
@@ -26,12 +27,26 @@ type metadata struct {
 	entries int
 	pairs   []byte
 	sources []byte // the latest metadata that was added, as it came
+	// seen is the pairs again, once there are more than a few: looking through
+	// all of them for every line takes too long.
+	seen map[string]struct{}
 }
 
-func (m *metadata) size() int { return len(m.pairs) }
+// manyPairs is how many pairs are looked through.
+const manyPairs = 64
+
+func (m *metadata) size() int {
+	if m.seen != nil {
+		return 2*len(m.pairs) + seenCost*len(m.seen)
+	}
+	return len(m.pairs)
+}
+
+// seenCost is what an entry of seen takes beside its bytes, roughly, in bytes.
+const seenCost = 40
 
 func (m *metadata) reset() {
-	m.entries = 0
+	m.entries, m.seen = 0, nil
 	m.pairs, m.sources = emptied(m.pairs), emptied(m.sources)
 }
 
@@ -46,28 +61,47 @@ func (m *metadata) add(meta event.Value) {
 		m.pairs = appendHex(appendHex(m.pairs, key), val)
 		if m.has(m.pairs[start:], m.pairs[:start]) {
 			m.pairs = m.pairs[:start]
-		} else {
-			m.entries++
+			continue
+		}
+		if m.entries++; m.seen != nil {
+			m.seen[string(m.pairs[start:])] = struct{}{}
+		} else if m.entries > manyPairs {
+			m.seen = map[string]struct{}{}
+			for pair := range eachPair(m.pairs) {
+				m.seen[string(pair)] = struct{}{}
+			}
 		}
 	}
 }
 
 // has tells whether pair is one of pairs.
 func (m *metadata) has(pair, pairs []byte) bool {
-	for len(pairs) > 0 {
-		_, rest, err := event.Next(pairs)
-		if err == nil {
-			_, rest, err = event.Next(rest)
-		}
-		if err != nil {
-			return false
-		}
-		if bytes.Equal(pairs[:len(pairs)-len(rest)], pair) {
+	if m.seen != nil {
+		_, ok := m.seen[string(pair)]
+		return ok
+	}
+	for p := range eachPair(pairs) {
+		if bytes.Equal(p, pair) {
 			return true
 		}
-		pairs = rest
 	}
 	return false
+}
+
+// eachPair gives each encoded key with its value.
+func eachPair(pairs []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(pairs) > 0 {
+			_, rest, err := event.Next(pairs)
+			if err == nil {
+				_, rest, err = event.Next(rest)
+			}
+			if err != nil || !yield(pairs[:len(pairs)-len(rest)]) {
+				return
+			}
+			pairs = rest
+		}
+	}
 }
 
 // value returns the metadata as a map that belongs to b, or nil; cut adds the

@@ -1,6 +1,7 @@
 package multiline_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -418,4 +419,37 @@ func TestARecordAfterARepeatedLineHasItsOwnFields(t *testing.T) {
 	s.Flush(s.batch, now)
 	s.want(`{"log":"Traceback (most recent call last):\n  File \"a\"\n    x()\nE: b","i":0}`,
 		`{"log":"Traceback (most recent call last):\n  File \"b\"","i":4}`) // Fluent Bit: "i":3
+}
+
+// Metadata that differs from line to line is all kept, each pair once, and does
+// not take longer with every line.
+func TestManyPairsOfMetadata(t *testing.T) {
+	s := newSource(t, multiline.Options{KeyContent: "log"}, builtin("java")...)
+	const pairs = 20_000
+	var want []byte
+	want = event.AppendMapHeader(want, pairs)
+	for i := range pairs {
+		text := " at x"
+		if i == 0 {
+			text = "x.Error: y"
+		}
+		record := event.AppendString(event.AppendString([]byte{0x81}, "log"), text)
+		pair := event.AppendInt(event.AppendString(nil, "line"), int64(i))
+		want = append(want, pair...)
+		for range 2 {
+			b := event.NewBatch("t")
+			e := b.Add(1)
+			e.Meta = append(event.Value{0x82}, slices.Concat(pair, event.AppendInt(event.AppendString(nil, "line"), 0))...)
+			e.SetRecord(record)
+			s.Event(s.batch, e, int64(i), 1)
+			b.Free()
+			if i == 0 {
+				break
+			}
+		}
+	}
+	s.Flush(s.batch, 1)
+	if len(s.batch.Events) != 1 || !bytes.Equal(s.batch.Events[0].Meta, want) {
+		t.Errorf("%d records, the first with metadata of %d bytes, want %d", len(s.batch.Events), len(s.batch.Events[0].Meta), len(want))
+	}
 }

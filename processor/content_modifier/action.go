@@ -136,7 +136,10 @@ func (p *Processor) extract(e *event.Event, body bool, fields []event.Field, at 
 	}
 	text, _ := fields[at].Val.Str()
 	var room [2 * maxCaptures]int
-	caps, ok := p.regex.Find(text, room[:0])
+	caps, ok, err := p.regex.FindAt(text, 0, room[:0])
+	if err != nil {
+		p.log.Warn("a regular expression was given up and counts as not matching", "pattern", p.regex.String(), "error", err)
+	}
 	if !ok {
 		return fields, false, noMatch
 	}

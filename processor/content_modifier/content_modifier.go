@@ -8,6 +8,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/kagarilog/kagari/event"
@@ -84,7 +85,7 @@ func (c *Config) Fields() []option.Field {
 
 // New makes the processor.
 func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
-	p := &Processor{action: c.Action, key: c.Key, unchanged: map[reason]*plugin.Counter{}}
+	p := &Processor{action: c.Action, key: c.Key, unchanged: map[reason]*plugin.Counter{}, log: env.Log}
 	if err := p.place(c); err != nil {
 		return nil, err
 	}
@@ -176,6 +177,7 @@ type Processor struct {
 	group bool     // only of events with an OpenTelemetry envelope
 
 	unchanged map[reason]*plugin.Counter
+	log       *slog.Logger
 }
 
 var _ plugin.Filter = (*Processor)(nil)
