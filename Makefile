@@ -26,7 +26,7 @@ test: ## run the tests
 race: ## run the tests of everything with goroutines under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
 
-RACE := ./engine ./pipetest ./buffer ./deadletter ./event ./admin ./plugin/... ./input/... ./output/... ./filter/... ./internal/... ./parser/...
+RACE := ./engine ./pipetest ./buffer ./deadletter ./event ./admin/... ./plugin/... ./input/... ./output/... ./filter/... ./internal/... ./parser/...
 
 lint: ## gofmt, go vet and golangci-lint
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "not formatted by gofmt:" $$files; exit 1; fi

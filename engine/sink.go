@@ -51,6 +51,7 @@ type sink struct {
 
 	stats   sinkStats
 	failure failure
+	scanned scanned
 }
 
 // sinkStats counts what happened to records, bytes and chunks.

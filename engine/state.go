@@ -89,11 +89,35 @@ type backlog struct {
 	oldest   time.Time
 }
 
-func (s *sink) backlog() (b backlog) {
+// scanShare is how much of the time may go into looking through backlogs: one
+// part in so many. A look at a long one is good for a while.
+const scanShare = 100
+
+func (s *sink) backlog() backlog {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	b := backlog{chunks: len(s.sending) + len(s.waiting) + len(s.queue) + len(s.parked), retrying: len(s.waiting)}
+	if b.chunks == 0 {
+		return b
+	}
+	if start := time.Now(); !start.Before(s.scanned.until) {
+		s.scanned.backlog = s.scan()
+		end := time.Now()
+		s.scanned.until = end.Add(scanShare * end.Sub(start))
+	}
+	b.bytes, b.oldest = s.scanned.bytes, s.scanned.oldest
+	return b
+}
+
+// scanned is the result of a scan and how long it is good for.
+type scanned struct {
+	backlog
+	until time.Time
+}
+
+// scan looks through all deliveries for their size and the oldest. s.mu is held.
+func (s *sink) scan() (b backlog) {
 	add := func(d *delivery) {
-		b.chunks++
 		b.bytes += int64(d.entry.info.Size)
 		if at := d.entry.info.Created; b.oldest.IsZero() || at.Before(b.oldest) {
 			b.oldest = at
@@ -104,7 +128,6 @@ func (s *sink) backlog() (b backlog) {
 	}
 	for d := range s.waiting {
 		add(d)
-		b.retrying++
 	}
 	for _, d := range s.queue {
 		add(d)
