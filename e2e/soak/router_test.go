@@ -118,11 +118,11 @@ func newRouter(t *testing.T, config string) *router {
 	return r
 }
 
-// start starts a process and does not wait for it.
-func (r *router) start() {
+// start starts a process with further arguments and does not wait for it.
+func (r *router) start(args ...string) {
 	r.t.Helper()
 	r.log = &text{}
-	r.cmd = exec.Command(r.bin, "-c", r.config)
+	r.cmd = exec.Command(r.bin, append(args, "-c", r.config)...)
 	r.cmd.Stderr = r.log
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
