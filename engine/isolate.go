@@ -10,13 +10,9 @@ import (
 )
 
 // maxIsolating is how many parts of a refused chunk are sent in search of the
-// records that are to blame: enough to find four in a full chunk.
+// records that are to blame: enough to find five in a full chunk. Parts that
+// could not be divided further are given up as they are.
 const maxIsolating = 128
-
-// hopeless is how many parts are sent when not one of them is taken: then it is
-// not about single records, and no other chunk is sent in parts until one was
-// delivered.
-const hopeless = 8
 
 // refuses tells whether an error will come again with the same events, while
 // others may be taken: the destination refuses them for good, or the output
@@ -82,12 +78,14 @@ func (s *sink) isolate(ctx context.Context, d *delivery, cause error) error {
 		switch sp := is.next(); {
 		case is.failed != nil:
 			is.retry = sp.indexes(is.retry)
-		case sent == maxIsolating || is.taken == 0 && sent == hopeless:
+		case sent >= maxIsolating || is.taken == 0 && sent >= probes+2:
 			is.refused = append(is.refused, sp)
-			is.refused = append(is.refused, is.todo...)
-			is.todo = nil
 		default:
 			s.sendSpan(ctx, d, c, sp, &is)
+		}
+		if sent == 1 && is.taken == 0 && is.failed == nil {
+			// Neither half is taken: is it about single records at all?
+			is.probe(span{0, c.Count, cause})
 		}
 	}
 	if is.taken == 0 {
@@ -123,6 +121,34 @@ func (s *sink) isolate(ctx context.Context, d *delivery, cause error) error {
 func (is *isolation) split(sp span) {
 	middle := (sp.from + sp.to) / 2
 	is.todo = append(is.todo, span{sp.from, middle, sp.err}, span{middle, sp.to, sp.err})
+}
+
+// probes is how many single records are tried when both halves of a chunk are
+// refused. If not one of them is taken it is not about single records, and no
+// chunk is sent in parts until something was delivered.
+const probes = 4
+
+// probe makes the list anew: single records from all over the span, and then
+// what is between them.
+func (is *isolation) probe(sp span) {
+	is.todo, is.refused = nil, nil
+	var between []span
+	from := sp.from
+	for i := range probes {
+		at := sp.from + (2*i+1)*sp.len()/(2*probes)
+		if at < from {
+			continue // There are not that many.
+		}
+		is.todo = append(is.todo, span{at, at + 1, sp.err})
+		if at > from {
+			between = append(between, span{from, at, sp.err})
+		}
+		from = at + 1
+	}
+	if from < sp.to {
+		between = append(between, span{from, sp.to, sp.err})
+	}
+	is.todo = append(is.todo, between...)
 }
 
 func (is *isolation) next() span {
