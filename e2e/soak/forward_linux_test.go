@@ -2,6 +2,7 @@ package soak
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +16,8 @@ const takeMessages = `
     scheduler.cap 1
     STORAGE
 [INPUT]
-    Name forward
+    Name INPUT_NAME
+    OPTION
     Listen 127.0.0.1
     Port LISTEN
     storage.type TYPE
@@ -28,19 +30,27 @@ const takeMessages = `
     Retry_Limit no_limits
 `
 
-// What a forward peer was told to be taken arrives, however often the router is
+// What a forward peer, or one over HTTP with wait_ack, was told to be taken arrives, however often the router is
 // killed: with storage in the file system from there, with storage in memory it
 // has arrived before.
 func TestKillsWhilePeersWaitForAcks(t *testing.T) {
-	t.Run("memory", func(t *testing.T) {
-		t.Parallel()
-		sendAndKill(t, kills(10, 100), false, func(r *router) { r.kill() }, "STORAGE", "", "TYPE", "memory")
-	})
-	t.Run("filesystem", func(t *testing.T) {
-		t.Parallel()
-		sendAndKill(t, kills(10, 100), true, func(r *router) { r.kill() },
-			"STORAGE", "storage.path "+t.TempDir(), "TYPE", "filesystem")
-	})
+	forward := []string{"INPUT_NAME", "forward", "OPTION", ""}
+	http := []string{"INPUT_NAME", "http", "OPTION", "wait_ack on"}
+	f := func(name string, n int, stored bool, pairs []string) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if stored {
+				pairs = append(pairs, "STORAGE", "storage.path "+t.TempDir(), "TYPE", "filesystem")
+			} else {
+				pairs = append(pairs, "STORAGE", "", "TYPE", "memory")
+			}
+			sendAndKill(t, n, stored, func(r *router) { r.kill() }, pairs...)
+		})
+	}
+	f("forward, memory", kills(6, 100), false, forward)
+	f("forward, filesystem", kills(6, 100), true, forward)
+	f("http, memory", kills(2, 100), false, http)
+	f("http, filesystem", kills(2, 100), true, http)
 }
 
 // sendAndKill runs the peers, kills the router n times by end, and checks that
@@ -62,8 +72,12 @@ func sendAndKill(t *testing.T, n int, stored bool, end func(*router), pairs ...s
 		return n
 	}
 	var peers []*peer
-	for _, name := range []string{"p", "q"} {
-		peers = append(peers, &peer{name: name, address: "127.0.0.1:" + port, acked: func(i int) {
+	names, posts := []string{"p", "q"}, slices.Contains(pairs, "http")
+	if posts { // which have one message under way each
+		names = []string{"p", "q", "r", "s", "u", "v"}
+	}
+	for _, name := range names {
+		peers = append(peers, &peer{name: name, posts: posts, address: "127.0.0.1:" + port, acked: func(i int) {
 			mu.Lock()
 			defer mu.Unlock()
 			acked[name] = append(acked[name], i)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,10 +17,12 @@ import (
 
 // peer sends numbered records over the forward protocol and asks for
 // acknowledgements, as Fluentd does with require_ack_response: a message that
-// was not acknowledged on one connection is sent again on the next.
+// was not acknowledged on one connection is sent again on the next. Or it posts
+// them over HTTP, one message after the other, until the answer is good.
 type peer struct {
 	name    string // in front of the numbers
 	address string
+	posts   bool
 	// acked is called with each record that was acknowledged.
 	acked func(number int)
 
@@ -52,7 +55,7 @@ func (m *message) encode(dst []byte, name string) []byte {
 		dst = event.AppendInt(dst, 1700000000)
 		dst = event.AppendMapHeader(dst, 1)
 		dst = event.AppendString(dst, "log")
-		dst = event.AppendString(dst, fmt.Sprintf("%s %d %s end", name, i, strings.Repeat("x", i%200)))
+		dst = event.AppendString(dst, record(name, i))
 	}
 	dst = event.AppendMapHeader(dst, 1)
 	dst = event.AppendString(dst, "chunk")
@@ -61,11 +64,17 @@ func (m *message) encode(dst []byte, name string) []byte {
 
 // run sends until stop is closed, on one connection after the other.
 func (p *peer) run(rnd *rand.Rand, stop <-chan struct{}) {
+	client := &http.Client{Timeout: ackPatience}
+	defer client.CloseIdleConnections()
 	for {
 		select {
 		case <-stop:
 			return
 		default:
+		}
+		if p.posts {
+			p.post(client, rnd)
+			continue
 		}
 		c, err := net.DialTimeout("tcp", p.address, time.Second)
 		if err != nil {
@@ -75,6 +84,43 @@ func (p *peer) run(rnd *rand.Rand, stop <-chan struct{}) {
 		p.talk(c, rnd, stop)
 		c.Close()
 	}
+}
+
+// post sends a message over HTTP, the one before if that was not taken.
+func (p *peer) post(client *http.Client, rnd *rand.Rand) {
+	if len(p.unsure) == 0 {
+		p.unsure = append(p.unsure, p.message(rnd))
+	} else {
+		p.resent.Add(1)
+		time.Sleep(20 * time.Millisecond)
+	}
+	m := p.unsure[0]
+	var body strings.Builder
+	for i := m.first; i < m.last; i++ {
+		fmt.Fprintf(&body, "{\"log\":\"%s\"}\n", record(p.name, i))
+	}
+	resp, err := client.Post("http://"+p.address+"/app", "application/json", strings.NewReader(body.String()))
+	if err != nil {
+		return
+	}
+	resp.Body.Close()
+	if resp.StatusCode/100 == 2 {
+		p.confirm(m.id)
+	}
+}
+
+// message makes the next message.
+func (p *peer) message(rnd *rand.Rand) *message {
+	m := &message{id: fmt.Sprintf("%s-%d", p.name, p.next), first: p.next, last: p.next + 1 + rnd.IntN(40)}
+	p.next = m.last
+	p.sent.Store(int64(p.next))
+	p.messages.Add(1)
+	return m
+}
+
+// record is the text of a record.
+func record(name string, i int) string {
+	return fmt.Sprintf("%s %d %s end", name, i, strings.Repeat("x", i%200))
 }
 
 // talk uses a connection until it breaks, no acknowledgement comes in time, or
@@ -127,10 +173,7 @@ func (p *peer) talk(c net.Conn, rnd *rand.Rand, stop <-chan struct{}) {
 			}
 			patience.Reset(ackPatience)
 		case <-due:
-			m := &message{id: fmt.Sprintf("%s-%d", p.name, p.next), first: p.next, last: p.next + 1 + rnd.IntN(40)}
-			p.next = m.last
-			p.sent.Store(int64(p.next))
-			p.messages.Add(1)
+			m := p.message(rnd)
 			p.unsure = append(p.unsure, m)
 			out = m.encode(out[:0], p.name)
 			half := len(out)

@@ -76,6 +76,6 @@ func TestPowerCutsWhileFilesAreFollowed(t *testing.T) {
 func TestPowerCutsWhilePeersWaitForAcks(t *testing.T) {
 	t.Parallel()
 	d := newDisk(t)
-	sendAndKill(t, kills(2, 20), true, d.losePower,
+	sendAndKill(t, kills(2, 20), true, d.losePower, "INPUT_NAME", "forward", "OPTION", "",
 		"STORAGE", "storage.path "+d.dir+"/chunks\n    storage.sync full", "TYPE", "filesystem")
 }
