@@ -67,13 +67,13 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.Command == "" {
-		return nil, errors.New("option command is empty")
+		return nil, option.At("command", errors.New("option command is empty"))
 	}
 	if c.PropagateExitCode && !c.ExitAfterOneshot {
-		return nil, errors.New("propagate_exit_code needs exit_after_oneshot")
+		return nil, option.At("propagate_exit_code", errors.New("propagate_exit_code needs exit_after_oneshot"))
 	}
 	if c.BufSize < 2 || c.BufSize > 1<<30 {
-		return nil, fmt.Errorf("buf_size is %d; it must be from 2 to 1G", c.BufSize)
+		return nil, option.At("buf_size", fmt.Errorf("buf_size is %d; it must be from 2 to 1G", c.BufSize))
 	}
 	in := &Input{
 		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, stats: env.Stats, stop: env.Stop,

@@ -56,7 +56,7 @@ const firstAfter = 5 * time.Second
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.ScrapeInterval <= 0 {
-		return nil, fmt.Errorf("scrape_interval is %v; it must be more than zero", c.ScrapeInterval)
+		return nil, option.At("scrape_interval", fmt.Errorf("scrape_interval is %v; it must be more than zero", c.ScrapeInterval))
 	}
 	return &Input{
 		tag: cmp.Or(env.Tag, env.DefaultTag), every: c.ScrapeInterval, read: env.Metrics, version: env.Service.Version,

@@ -135,13 +135,13 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		in.users = append(in.users, user{u[0], u[1]})
 	}
 	if len(in.users) > 0 && !in.secure() {
-		return nil, errors.New("security.users is given without shared_key or empty_shared_key, so that no peer would be asked for a password")
+		return nil, option.At("security.users", errors.New("security.users is given without shared_key or empty_shared_key, so that no peer would be asked for a password"))
 	}
 	if c.emptyKey {
 		in.cfg.sharedKey = ""
 	}
 	if c.unixPath == "" && (c.port < 0 || c.port > 65535) {
-		return nil, fmt.Errorf("port %d is not between 0 and 65535", c.port)
+		return nil, option.At("port", fmt.Errorf("port %d is not between 0 and 65535", c.port))
 	}
 	in.maxValue = int(min(max(c.maxSize, c.chunkSize, minValue), 1<<30))
 	in.budget.limit = max(sharedLeast, 4*int64(in.maxValue))

@@ -72,10 +72,10 @@ const sizeLimit = 1 << 24
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.BufSize < 1 || c.BufSize > sizeLimit {
-		return nil, fmt.Errorf("buf_size is %d; it must be from 1 to 16M", c.BufSize)
+		return nil, option.At("buf_size", fmt.Errorf("buf_size is %d; it must be from 1 to 16M", c.BufSize))
 	}
 	if c.Lines > sizeLimit/maxPiece {
-		return nil, fmt.Errorf("lines is %d; it must be at most %d", c.Lines, sizeLimit/maxPiece)
+		return nil, option.At("lines", fmt.Errorf("lines is %d; it must be at most %d", c.Lines, sizeLimit/maxPiece))
 	}
 	in := &Input{
 		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, every: c.Interval.Duration(),

@@ -63,10 +63,10 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.host == "" {
-		return nil, errors.New("option host is empty")
+		return nil, option.At("host", errors.New("option host is empty"))
 	}
 	if c.port < 0 || c.port > 65535 {
-		return nil, fmt.Errorf("port is %d; it must be from 1 to 65535", c.port)
+		return nil, option.At("port", fmt.Errorf("port is %d; it must be from 1 to 65535", c.port))
 	}
 	if c.port == 0 {
 		env.Log.Warn("no port is given, so the server will never count as alive")

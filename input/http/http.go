@@ -107,11 +107,11 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	var err error
 	if c.TagKey != "" {
 		if in.tagKey, err = event.ParseAccessor(c.TagKey); err != nil {
-			return nil, fmt.Errorf("option %q: %w", "tag_key", err)
+			return nil, option.At("tag_key", fmt.Errorf("option %q: %w", "tag_key", err))
 		}
 	}
 	if c.UnixPath == "" && (c.Port < 0 || c.Port > 65535) {
-		return nil, fmt.Errorf("port %d is not between 0 and 65535", c.Port)
+		return nil, option.At("port", fmt.Errorf("port %d is not between 0 and 65535", c.Port))
 	}
 	if in.jwt, err = c.JWT.NewValidator(); err != nil {
 		return nil, err

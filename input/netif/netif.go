@@ -56,7 +56,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.Interface == "" {
-		return nil, errors.New("option interface is empty")
+		return nil, option.At("interface", errors.New("option interface is empty"))
 	}
 	return &Input{
 		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log,

@@ -53,7 +53,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.BufferSize < leastBuffer || c.BufferSize > 1<<30 {
-		return nil, fmt.Errorf("buffer_size is %d; it must be from %d to 1G", c.BufferSize, leastBuffer)
+		return nil, option.At("buffer_size", fmt.Errorf("buffer_size is %d; it must be from %d to 1G", c.BufferSize, leastBuffer))
 	}
 	in := &Input{
 		file: os.Stdin, log: env.Log, stats: env.Stats,

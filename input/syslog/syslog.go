@@ -126,7 +126,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	}
 	var err error
 	if r.parser, err = env.Parser(name); err != nil {
-		return nil, fmt.Errorf("find the parser for messages: %w", err)
+		return nil, option.At("parser", fmt.Errorf("find the parser for messages: %w", err))
 	}
 	if own, ok := r.parser.(interface{ Builtin() bool }); ok && own.Builtin() && c.parser == "" {
 		// Without a parsers file Fluent Bit has no default and refuses.
@@ -136,7 +136,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	in := &Input{rawinput.Endpoint{Options: c.server, Log: env.Log, Reject: env.Stats.Reject}}
 	if unix {
 		if c.path == "" {
-			return nil, fmt.Errorf("mode %s needs the option path", c.mode)
+			return nil, option.At("mode", fmt.Errorf("mode %s needs the option path", c.mode))
 		}
 		in.Network, in.Address, in.Mode = "unix", c.path, c.permissions
 	} else {
@@ -145,7 +145,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 			return nil, err
 		}
 		if c.receiveBuffer < 0 || c.receiveBuffer > math.MaxInt32 {
-			return nil, fmt.Errorf("receive_buffer_size is %d; it must be from 0 to 2G", c.receiveBuffer)
+			return nil, option.At("receive_buffer_size", fmt.Errorf("receive_buffer_size is %d; it must be from 0 to 2G", c.receiveBuffer))
 		}
 		in.ReceiveBuffer = int(c.receiveBuffer)
 	}

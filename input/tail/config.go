@@ -136,42 +136,44 @@ func (c *Config) Fields() []option.Field {
 // puts words into the form that the code compares.
 func (c *Config) validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	bad := func(key, format string, args ...any) {
+		errs = append(errs, option.At(key, fmt.Errorf(format, args...)))
+	}
 	if len(c.Path) == 0 {
-		bad("option \"path\" names no file")
+		bad("path", "option \"path\" names no file")
 	}
 	for _, d := range []struct {
 		name string
 		d    time.Duration
 	}{{"refresh_interval", c.RefreshInterval}, {"rotate_wait", c.RotateWait}} {
 		if d.d <= 0 {
-			bad("option %q: %v is not a positive time", d.name, d.d)
+			bad(d.name, "option %q: %v is not a positive time", d.name, d.d)
 		}
 	}
 	if c.BufferChunkSize > c.BufferMaxSize {
-		bad("option \"buffer_max_size\": %d is less than buffer_chunk_size, %d", c.BufferMaxSize, c.BufferChunkSize)
+		bad("buffer_max_size", "option \"buffer_max_size\": %d is less than buffer_chunk_size, %d", c.BufferMaxSize, c.BufferChunkSize)
 	}
 	if c.BufferMaxSize > maxBuffer {
-		bad("option \"buffer_max_size\": %d is more than %d", c.BufferMaxSize, int64(maxBuffer))
+		bad("buffer_max_size", "option \"buffer_max_size\": %d is more than %d", c.BufferMaxSize, int64(maxBuffer))
 	}
 	c.DBJournalMode = strings.ToUpper(c.DBJournalMode)
 	if !slices.Contains(journalModes, c.DBJournalMode) {
-		bad("option \"db.journal_mode\": %q is not one of %s", c.DBJournalMode, strings.Join(journalModes, ", "))
+		bad("db.journal_mode", "option \"db.journal_mode\": %q is not one of %s", c.DBJournalMode, strings.Join(journalModes, ", "))
 	}
 	if c.UnicodeEncoding != "" && unicodeEncoding(c.UnicodeEncoding) == plainText {
-		bad("option \"unicode.encoding\": %q is not one of UTF-16LE, UTF-16BE, auto", c.UnicodeEncoding)
+		bad("unicode.encoding", "option \"unicode.encoding\": %q is not one of UTF-16LE, UTF-16BE, auto", c.UnicodeEncoding)
 	}
 	if c.GenericEncoding != "" && genericEncoding(c.GenericEncoding) == nil {
-		bad("option \"generic.encoding\": %q is not one of %s", c.GenericEncoding, strings.Join(genericNames(), ", "))
+		bad("generic.encoding", "option \"generic.encoding\": %q is not one of %s", c.GenericEncoding, strings.Join(genericNames(), ", "))
 	}
 	if c.UnicodeEncoding != "" && c.GenericEncoding != "" {
-		bad("options \"unicode.encoding\" and \"generic.encoding\" exclude each other")
+		bad("generic.encoding", "options \"unicode.encoding\" and \"generic.encoding\" exclude each other")
 	}
 	if c.Multiline && c.ParserFirstline == "" {
-		bad("option \"multiline\" needs parser_firstline")
+		bad("multiline", "option \"multiline\" needs parser_firstline")
 	}
 	if c.Multiline && c.DockerMode {
-		bad("options \"multiline\" and \"docker_mode\" exclude each other")
+		bad("docker_mode", "options \"multiline\" and \"docker_mode\" exclude each other")
 	}
 	return errors.Join(errs...)
 }

@@ -65,7 +65,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.path == "" {
-		return nil, errors.New("option socket_path is empty")
+		return nil, option.At("socket_path", errors.New("option socket_path is empty"))
 	}
 	r, err := c.data.Reader(rawinput.Env{
 		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,

@@ -167,10 +167,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 	}
 	if c.Rotate {
 		if c.RotateMaxSize <= 0 {
-			return nil, errors.New("rotate_max_size must be more than zero")
+			return nil, option.At("rotate_max_size", errors.New("rotate_max_size must be more than zero"))
 		}
 		if c.RotateMaxFiles < 1 {
-			return nil, fmt.Errorf("rotate_max_files is %d; it must be 1 or more", c.RotateMaxFiles)
+			return nil, option.At("rotate_max_files", fmt.Errorf("rotate_max_files is %d; it must be 1 or more", c.RotateMaxFiles))
 		}
 		o.rotation = &rotation{log: env.Log, maxSize: c.RotateMaxSize, maxFiles: c.RotateMaxFiles, gzip: c.RotateGzip}
 	}

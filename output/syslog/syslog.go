@@ -109,9 +109,9 @@ const (
 func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 	switch {
 	case c.Mode == modeDTLS:
-		return nil, errors.New("mode dtls is not supported; use tls")
+		return nil, option.At("mode", errors.New("mode dtls is not supported; use tls"))
 	case c.Mode == modeUDP && c.TLS.On:
-		return nil, errors.New("tls goes with mode tcp or tls, not with udp")
+		return nil, option.At("mode", errors.New("tls goes with mode tcp or tls, not with udp"))
 	case c.Mode == modeTLS:
 		c.TLS.On = true
 	}

@@ -65,7 +65,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 	if c.RawKey != "" {
 		var err error
 		if o.raw, err = event.ParseTemplate(c.RawKey); err != nil {
-			return nil, fmt.Errorf("option %q: %w", "raw_message_key", err)
+			return nil, option.At("raw_message_key", fmt.Errorf("option %q: %w", "raw_message_key", err))
 		}
 		if o.raw.Static() {
 			env.Log.Warn("raw_message_key names no key of the record, so that every record becomes the same line; a key starts with $", "raw_message_key", c.RawKey)
