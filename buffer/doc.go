@@ -15,7 +15,10 @@
 //	16+H    size  data: the entries of event.Chunk, or one OTLP message
 //	...     4     CRC32C of the data
 //
-// What does not check out is set aside under DIR/corrupt with its reason, never
-// deleted; of a file whose data was cut short the whole entries in front are
-// rescued.
+// What does not check out is set aside as DIR/corrupt/INPUT.CHUNKID.chunk, never
+// deleted. The whole entries of a file whose data is damaged or was cut short are
+// rescued: stored again as a chunk of the same name. Then the file that was set
+// aside has .rescued behind its name.
+//
+// [List], [Stat] and [Load] read without taking the directory, beside a router.
 package buffer

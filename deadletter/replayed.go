@@ -82,8 +82,14 @@ func (r *Replayed) Count() int { return len(r.ids) }
 func (r *Replayed) Add(ids []string) error {
 	var b []byte
 	for _, id := range ids {
+		if r.Has(id) {
+			continue
+		}
 		b = append(append(b, id...), '\n')
 		r.ids[id] = struct{}{}
+	}
+	if len(b) == 0 {
+		return nil
 	}
 	if _, err := r.file.Write(b); err != nil {
 		return fmt.Errorf("remember what was replayed: %w", err)
