@@ -192,7 +192,9 @@ func (r *replayRun) letter(ctx context.Context, f *replayFile, l *deadletter.Let
 		r.keep(f, 1)
 		return nil
 	}
-	key := replayKey{id, l.Tag, l.Signal, l.Processed}
+	// The processors of its own output have run already, those of another have not.
+	processed := l.Processed && id == l.Output
+	key := replayKey{id, l.Tag, l.Signal, processed}
 	if len(f.groups[key]) == 0 {
 		f.order = append(f.order, key)
 	}
@@ -200,7 +202,7 @@ func (r *replayRun) letter(ctx context.Context, f *replayFile, l *deadletter.Let
 	f.bytes[key] += len(l.Entry)
 	// What processors make of a letter cannot be told from what they make of
 	// another, and metrics are one message: these go alone.
-	alone := processes && !l.Processed || l.Signal != event.Logs
+	alone := processes && !processed || l.Signal != event.Logs
 	if alone || len(f.groups[key]) >= replayCount || f.bytes[key] >= replayBytes {
 		return r.send(ctx, f, key)
 	}
