@@ -83,8 +83,8 @@ type Connected interface {
 }
 
 // Checker is an optional ability of filters and outputs that are Starters: Check
-// tells what Start would fail for, and leaves nothing open. `kagari check` calls
-// it in place of Start.
+// tells what Start would fail for or log as an error, and leaves nothing open.
+// `kagari check` calls it in place of Start.
 type Checker interface {
 	Check() error
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -123,7 +124,21 @@ type Filter struct {
 var (
 	_ plugin.Filter  = (*Filter)(nil)
 	_ plugin.Starter = (*Filter)(nil)
+	_ plugin.Checker = (*Filter)(nil)
 )
+
+// Check tells whether the file can be read. Without it the filter starts, but
+// finds nothing.
+func (f *Filter) Check() error {
+	if f.file == "" {
+		return errors.New("the option file is missing, so no value is ever found")
+	}
+	list, err := os.Open(f.file)
+	if err != nil {
+		return option.At("file", fmt.Errorf("the list cannot be read, so no value is ever found: %w", err))
+	}
+	return list.Close()
+}
 
 // Start reads the file. As in Fluent Bit a file that cannot be read is no
 // reason not to start: nothing is found then.
