@@ -163,6 +163,26 @@ func TestTruncationOfWhatWasNotRead(t *testing.T) {
 	r.logged("unread_bytes=11")
 }
 
+// A file that only loses its end, in front of which nothing has changed, is not
+// read again.
+func TestTruncationBehindTheOffset(t *testing.T) {
+	r := newRig(t)
+	r.write("a.log", "one\n")
+	r.start()
+	r.lines("one")
+	unblock := r.em.Block()
+	r.append("a.log", "two\n")
+	r.settle()
+	r.append("a.log", "three\nfour\n")
+	r.settle()
+	r.must(os.Truncate(r.path("a.log"), int64(len("one\ntwo\nthree\n"))))
+	r.settle()
+	unblock()
+	r.lines("one", "two", "three")
+	r.settle()
+	r.lines("one", "two", "three")
+}
+
 // Lines that wait for others when their file is copied and truncated come once.
 func TestCopyTruncateWithJoinedLines(t *testing.T) {
 	r := newRig(t)

@@ -27,7 +27,7 @@ type file struct {
 	pos    atomic.Int64 // how far the file was looked at: offset+partial
 	failed atomic.Bool  // given up
 	finish atomic.Bool  // no more will come: emit an unfinished last line
-	shrunk atomic.Bool  // it was seen to be shorter than before
+	shrunk atomic.Bool  // it was seen to be shorter than before; tells of a truncation while nothing is read
 	holds  atomic.Bool  // lines were read that are not emitted, as they are to be joined
 
 	// The reader's.

@@ -29,7 +29,7 @@ func (in *Input) turn(ctx context.Context, out plugin.Emitter, f *file) (more bo
 	}
 	size, mtime := st.Size(), st.ModTime()
 	switch start := f.offset + f.partial; {
-	case size < start || f.shrunk.Load():
+	case size < start || f.offset == 0 && f.shrunk.Load():
 		if err := in.truncated(ctx, f, func() error { return in.letGo(ctx, out, f, true) }, "it is shorter than before"); err != nil || f.after != nil {
 			return err == nil, err // The copy of what it was comes first.
 		}
