@@ -394,9 +394,3 @@ func (in *Input) knows(ping forwardproto.Ping, auth []byte) bool {
 }
 
 var _ io.Reader = (*conn)(nil)
-
-// listenOptions is what the listener needs beside the network options.
-func (in *Input) listenOptions() netx.ListenOptions {
-	return netx.ListenOptions{TLS: &in.cfg.tls, Mode: in.cfg.mode, Log: in.env.Log,
-		Reject: func(reason string) { in.env.Stats.Reject(reason, 1) }}
-}

@@ -17,13 +17,9 @@ import (
 	"context"
 	_ "embed" // For the documentation.
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/kagarilog/kagari/internal/netx"
@@ -48,22 +44,20 @@ func Def() *plugin.Def {
 
 // Config is the options.
 type Config struct {
-	listen, host string
-	port         int
-	ipv6         bool
-	tagPrefix    string
-	sharedKey    string
-	emptyKey     bool
-	hostname     string
-	users        [][]string
-	unixPath     string
-	mode         fs.FileMode
-	chunkSize    int64
-	maxSize      int64
-	maxMessage   int64
-	workers      int
-	server       netx.Server
-	tls          netx.TLS
+	port       netx.Port
+	tagPrefix  string
+	sharedKey  string
+	emptyKey   bool
+	hostname   string
+	users      [][]string
+	unixPath   string
+	mode       fs.FileMode
+	chunkSize  int64
+	maxSize    int64
+	maxMessage int64
+	workers    int
+	server     netx.Server
+	tls        netx.TLS
 }
 
 // Fields binds the options.
@@ -71,14 +65,11 @@ func (c *Config) Fields() []option.Field {
 	users := option.Words(&c.users, "security.users", 2, 1,
 		"A user and, after a blank, the password. With users, a peer must be one of them. Needs `shared_key` or `empty_shared_key`.")
 	users.Secret = true
-	fields := []option.Field{
-		option.String(&c.listen, "listen", "0.0.0.0", "Address to listen on."),
-		option.Int(&c.port, "port", 24224, "Port to listen on."),
-		option.String(&c.host, "host", "", "Accepted for compatibility and without effect, as in Fluent Bit; use `listen`."),
-		option.Bool(&c.ipv6, "ipv6", false, "Accepted for compatibility. An IPv6 address in `listen` is enough."),
+	fields := append(c.port.Fields(24224),
 		option.String(&c.unixPath, "unix_path", "",
 			"Listen on a unix socket with this path instead of a port. A socket that a dead process left behind is replaced."),
-		unixPermField(&c.mode),
+		netx.Permissions(&c.mode, "unix_perm", "",
+			"Permissions of the unix socket's file as an octal number, such as 0660. Without it the umask decides."),
 		option.String(&c.tagPrefix, "tag_prefix", "",
 			"Text put in front of the tag that was sent. With it, the option Tag has no effect."),
 		option.Secret(&c.sharedKey, "shared_key",
@@ -96,30 +87,9 @@ func (c *Config) Fields() []option.Field {
 			"Most bytes of the entries of one PackedForward message, before and after decompression.").WithOurs(),
 		option.Int(&c.workers, "workers", 1,
 			"Accepted for compatibility. Connections are served side by side without it."),
-	}
+	)
 	fields = append(fields, c.server.Fields()...)
 	return append(fields, c.tls.ServerFields()...)
-}
-
-// unixPermField reads an octal number as Fluent Bit does, up to the first
-// other character.
-func unixPermField(p *fs.FileMode) option.Field {
-	*p = 0
-	return option.Custom("unix_perm", option.TypeString, "",
-		"Permissions of the unix socket's file as an octal number, such as 0660. Without it the umask decides.",
-		func(v option.Value) error {
-			text := strings.TrimSpace(v.Text)
-			digits := len(text) - len(strings.TrimLeft(text, "01234567"))
-			n, err := strconv.ParseUint(text[:digits], 8, 32)
-			if err != nil {
-				return option.Lenient("%q is not an octal number such as 0660 and is ignored", v.Text)
-			}
-			*p = fs.FileMode(n) & fs.ModePerm
-			if digits < len(text) {
-				return option.Lenient("%q is not an octal number and counts as %s", v.Text, text[:digits])
-			}
-			return nil
-		})
 }
 
 // Limits of memory in bytes.
@@ -140,8 +110,9 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.emptyKey {
 		in.cfg.sharedKey = ""
 	}
-	if c.unixPath == "" && (c.port < 0 || c.port > 65535) {
-		return nil, option.At("port", fmt.Errorf("port %d is not between 0 and 65535", c.port))
+	var err error
+	if in.Network, in.Address, err = c.port.Or(c.unixPath); err != nil {
+		return nil, err
 	}
 	in.maxValue = int(min(max(c.maxSize, c.chunkSize, minValue), 1<<30))
 	in.budget.limit = max(sharedLeast, 4*int64(in.maxValue))
@@ -149,7 +120,12 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		in.cfg.maxMessage = 1 << 32 // more than a message can be
 	}
 	in.tags = tagRule{prefix: c.tagPrefix, fixed: env.Tag, def: env.DefaultTag}
-	if err := in.listenOptions().Check(); err != nil {
+	in.Server = c.server
+	in.Options = netx.ListenOptions{
+		TLS: &in.cfg.tls, Mode: c.mode, Log: env.Log,
+		Reject: func(reason string) { env.Stats.Reject(reason, 1) },
+	}
+	if err := in.Check(); err != nil {
 		return nil, err
 	}
 	return in, nil
@@ -157,15 +133,13 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 
 // Input listens and turns what is sent into events.
 type Input struct {
+	netx.Endpoint
 	env      *plugin.Env
 	cfg      Config
 	users    []user
 	tags     tagRule
 	maxValue int    // bytes of one value
 	budget   budget // of buffers above the base size
-
-	mu       sync.Mutex
-	listener *netx.Listener // made by Start and not yet used by Run
 }
 
 type user struct{ name, password string }
@@ -187,56 +161,13 @@ func (in *Input) handshakeTime() time.Duration {
 	return stallAfter
 }
 
-// Start listens, so that a port in use refuses the start.
-func (in *Input) Start(ctx context.Context) error {
-	l, err := in.listen(ctx)
+// Run serves connections until ctx ends.
+func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
+	o, err := in.Open(ctx)
 	if err != nil {
 		return err
 	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.listener = l
-	return nil
-}
-
-func (in *Input) listen(ctx context.Context) (*netx.Listener, error) {
-	network, address := "tcp", net.JoinHostPort(strings.Trim(in.cfg.listen, "[]"), strconv.Itoa(in.cfg.port))
-	if in.cfg.unixPath != "" {
-		network, address = "unix", in.cfg.unixPath
-	}
-	l, err := in.cfg.server.Listen(ctx, network, address, in.listenOptions())
-	if err != nil {
-		return nil, err
-	}
-	in.env.Log.Info("listening", "address", l.Addr().String())
-	return l, nil
-}
-
-// Close closes what Start opened and Run did not use.
-func (in *Input) Close() error {
-	in.mu.Lock()
-	l := in.listener
-	in.listener = nil
-	in.mu.Unlock()
-	if l == nil {
-		return nil
-	}
-	return l.Close()
-}
-
-// Run serves connections until ctx ends.
-func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
-	in.mu.Lock()
-	l := in.listener
-	in.listener = nil
-	in.mu.Unlock()
-	if l == nil {
-		var err error
-		if l, err = in.listen(ctx); err != nil {
-			return err
-		}
-	}
-	return l.Serve(ctx, func(ctx context.Context, c net.Conn) {
+	return o.Listener.Serve(ctx, func(ctx context.Context, c net.Conn) {
 		newConn(ctx, in, c, out).serve()
 	})
 }

@@ -72,7 +72,7 @@ func serveTag(t testing.TB, tag string, keysAndValues ...string) *server {
 	if err := in.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.addr = in.listener.Addr()
+	s.addr = in.Addr()
 	s.run = plugintest.Run(t, runOnly{in}, &s.em)
 	return s
 }

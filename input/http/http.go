@@ -7,16 +7,13 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // For the documentation.
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/kagarilog/kagari/event"
@@ -43,10 +40,7 @@ func Def() *plugin.Def {
 
 // Config is the options of the input.
 type Config struct {
-	Listen         string
-	Host           string // accepted only, like IPv6
-	Port           int
-	IPv6           bool
+	Port           netx.Port
 	UnixPath       string
 	TagKey         string
 	AddRemoteAddr  bool
@@ -65,11 +59,7 @@ type Config struct {
 
 // Fields binds the options.
 func (c *Config) Fields() []option.Field {
-	fields := []option.Field{
-		option.String(&c.Listen, "listen", "0.0.0.0", "Address to listen on."),
-		option.Int(&c.Port, "port", 9880, "Port to listen on."),
-		option.String(&c.Host, "host", "", "Accepted for compatibility and without effect, as in Fluent Bit; use `listen`."),
-		option.Bool(&c.IPv6, "ipv6", false, "Accepted for compatibility. An IPv6 address in `listen` is enough."),
+	fields := append(c.Port.Fields(9880),
 		option.String(&c.UnixPath, "unix_path", "", "Listen on a unix socket with this path instead of a port.").WithOurs(),
 		option.String(&c.TagKey, "tag_key", "", "Record accessor of a text that becomes the tag. It wins over the path."),
 		option.Bool(&c.AddRemoteAddr, "add_remote_addr", false, "Add the client's address, the first of the header X-Forwarded-For, to every record. Without that header nothing is added."),
@@ -80,7 +70,7 @@ func (c *Config) Fields() []option.Field {
 		option.Bool(&c.Health, "enable_health_endpoint", false, "Answer GET /health."),
 		option.Bool(&c.WaitAck, "wait_ack", false, "Answer only when the records were delivered everywhere or are safely on disk.").WithOurs(),
 		option.Seconds(&c.AckTimeout, "wait_ack_timeout", "60s", "Longest wait of wait_ack; then the answer is 503, and the client should send again.").WithOurs(),
-	}
+	)
 	fields = append(fields, c.HTTP.Fields()...)
 	fields = append(fields, c.JWT.Fields()...)
 	fields = append(fields, c.Net.Fields()...)
@@ -103,15 +93,15 @@ func successField(p *int) option.Field {
 
 // New checks the options.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
-	in := &Input{cfg: c, env: env}
+	in := &Input{cfg: c, env: env, tag: cmp.Or(env.Tag, env.DefaultTag)}
 	var err error
 	if c.TagKey != "" {
 		if in.tagKey, err = event.ParseAccessor(c.TagKey); err != nil {
 			return nil, option.At("tag_key", fmt.Errorf("option %q: %w", "tag_key", err))
 		}
 	}
-	if c.UnixPath == "" && (c.Port < 0 || c.Port > 65535) {
-		return nil, option.At("port", fmt.Errorf("port %d is not between 0 and 65535", c.Port))
+	if in.Network, in.Address, err = c.Port.Or(c.UnixPath); err != nil {
+		return nil, err
 	}
 	if in.jwt, err = c.JWT.NewValidator(); err != nil {
 		return nil, err
@@ -119,28 +109,22 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.HTTP.MaxConnections > 0 {
 		c.Net.MaxConnections = int(min(c.HTTP.MaxConnections, 1<<30))
 	}
-	in.options = netx.ListenOptions{TLS: &c.TLS, ALPN: c.HTTP.ALPN(), Log: env.Log, Reject: in.reject}
-	if err := in.options.Check(); err != nil {
+	in.Server = c.Net
+	in.Options = netx.ListenOptions{TLS: &c.TLS, ALPN: c.HTTP.ALPN(), Log: env.Log, Reject: in.reject}
+	if err := in.Check(); err != nil {
 		return nil, err
-	}
-	in.tag = env.Tag
-	if in.tag == "" {
-		in.tag = env.DefaultTag
 	}
 	return in, nil
 }
 
 // Input serves requests.
 type Input struct {
-	cfg     *Config
-	env     *plugin.Env
-	tag     string // of requests for /
-	tagKey  *event.Accessor
-	jwt     *httpx.Validator
-	options netx.ListenOptions
-
-	mu       sync.Mutex
-	listener *netx.Listener // made by Start and not yet used by Run
+	netx.Endpoint
+	cfg    *Config
+	env    *plugin.Env
+	tag    string // of requests for /
+	tagKey *event.Accessor
+	jwt    *httpx.Validator
 }
 
 var (
@@ -151,57 +135,16 @@ var (
 
 func (in *Input) reject(reason string) { in.env.Stats.Reject(reason, 1) }
 
-// Start listens, so that a port in use refuses the start.
-func (in *Input) Start(ctx context.Context) error {
-	l, err := in.listen(ctx)
-	if err != nil {
-		return err
-	}
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.listener = l
-	return nil
-}
-
-func (in *Input) listen(ctx context.Context) (*netx.Listener, error) {
-	network, address := "tcp", net.JoinHostPort(strings.Trim(in.cfg.Listen, "[]"), strconv.Itoa(in.cfg.Port))
-	if in.cfg.UnixPath != "" {
-		network, address = "unix", in.cfg.UnixPath
-	}
-	l, err := in.cfg.Net.Listen(ctx, network, address, in.options)
-	if err != nil {
-		return nil, err
-	}
-	in.env.Log.Info("listening", "address", l.Addr().String())
-	return l, nil
-}
-
-// take returns what Start opened, once.
-func (in *Input) take() *netx.Listener {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	l := in.listener
-	in.listener = nil
-	return l
-}
-
 // Close closes what Start opened and Run did not use.
 func (in *Input) Close() error {
-	err := in.jwt.Close()
-	if l := in.take(); l != nil {
-		err = errors.Join(err, l.Close())
-	}
-	return err
+	return errors.Join(in.jwt.Close(), in.Endpoint.Close())
 }
 
 // Run serves requests until ctx ends.
 func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
-	l := in.take()
-	if l == nil {
-		var err error
-		if l, err = in.listen(ctx); err != nil {
-			return err
-		}
+	o, err := in.Open(ctx)
+	if err != nil {
+		return err
 	}
-	return in.cfg.HTTP.Serve(ctx, l, &handler{in, out}, in.env.Log, in.reject)
+	return in.cfg.HTTP.Serve(ctx, o.Listener, &handler{in, out}, in.env.Log, in.reject)
 }

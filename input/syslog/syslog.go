@@ -43,7 +43,7 @@ func Def() *plugin.Def {
 // Config is the options of the input.
 type Config struct {
 	mode             string
-	port             rawinput.Port
+	port             netx.Port
 	path             string
 	permissions      fs.FileMode
 	format           string
@@ -79,7 +79,7 @@ func (c *Config) Fields() []option.Field {
 			"Where messages come from: a port (tcp, udp) or a unix socket with connections (unix_tcp) or datagrams (unix_udp)."),
 		option.String(&c.path, "path", "",
 			"Path of the unix socket. A socket that a dead process left behind is replaced."),
-		rawinput.Permissions(&c.permissions, "unix_perm", "0644",
+		netx.Permissions(&c.permissions, "unix_perm", "0644",
 			"Permissions of the unix socket's file as an octal number."),
 		option.String(&c.parser, "parser", "",
 			"Parser for the messages; by default syslog-rfc5424 in the modes tcp and udp and syslog-rfc3164-local in the others, which must be defined then. A message that does not fit is dropped and counted."),
@@ -133,12 +133,17 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, fmt.Errorf("the option parser is missing; %s is one that needs no parsers file", name)
 	}
 
-	in := &Input{rawinput.Endpoint{Options: c.server, Log: env.Log, Reject: env.Stats.Reject}}
+	in := &Input{rawinput.Endpoint{
+		Endpoint: netx.Endpoint{Server: c.server, Options: netx.ListenOptions{
+			Log: env.Log, Reject: func(reason string) { env.Stats.Reject(reason, 1) },
+		}},
+		Stream: r.stream, Datagrams: r.datagrams,
+	}}
 	if unix {
 		if c.path == "" {
 			return nil, option.At("mode", fmt.Errorf("mode %s needs the option path", c.mode))
 		}
-		in.Network, in.Address, in.Mode = "unix", c.path, c.permissions
+		in.Network, in.Address, in.Options.Mode = "unix", c.path, c.permissions
 	} else {
 		in.Network = "tcp"
 		if in.Address, err = c.port.Address(); err != nil {
@@ -150,10 +155,9 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		in.ReceiveBuffer = int(c.receiveBuffer)
 	}
 	if stream {
-		in.Stream, in.TLS = r.stream, &c.tls
+		in.Options.TLS = &c.tls
 		return in, in.Check()
 	}
-	in.Datagrams = r.datagrams
 	if in.Network = "udp"; unix {
 		in.Network = "unixgram"
 	}

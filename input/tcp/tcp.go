@@ -31,7 +31,7 @@ func Def() *plugin.Def {
 
 // Config is the options of the input.
 type Config struct {
-	port   rawinput.Port
+	port   netx.Port
 	data   rawinput.Options
 	server netx.Server
 	tls    netx.TLS
@@ -52,25 +52,21 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.data.Reader(rawinput.Env{
+	r, err := rawinput.NewReader(&c.data, rawinput.Env{
 		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
-		Parser: func(name string) (rawinput.Parser, error) { return env.Parser(name) },
-	})
+	}, env.Parser)
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{rawinput.Endpoint{
-		Network: "tcp", Address: address, Options: c.server, TLS: &c.tls,
-		Log: env.Log, Reject: env.Stats.Reject, Stream: r.Stream,
-	}}
-	if err := in.Check(); err != nil {
+	e, err := r.Endpoint("tcp", address, c.server, netx.ListenOptions{TLS: &c.tls})
+	if err != nil {
 		return nil, err
 	}
-	return in, nil
+	return &Input{e}, nil
 }
 
 // Input listens.
-type Input struct{ rawinput.Endpoint }
+type Input struct{ *rawinput.Endpoint }
 
 var (
 	_ plugin.Input   = (*Input)(nil)

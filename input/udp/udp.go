@@ -30,7 +30,7 @@ func Def() *plugin.Def {
 
 // Config is the options of the input.
 type Config struct {
-	port   rawinput.Port
+	port   netx.Port
 	data   rawinput.Options
 	server netx.Server
 }
@@ -49,21 +49,21 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.data.Reader(rawinput.Env{
+	r, err := rawinput.NewReader(&c.data, rawinput.Env{
 		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
-		Parser: func(name string) (rawinput.Parser, error) { return env.Parser(name) },
-	})
+	}, env.Parser)
 	if err != nil {
 		return nil, err
 	}
-	return &Input{rawinput.Endpoint{
-		Network: "udp", Address: address, Options: c.server,
-		Log: env.Log, Reject: env.Stats.Reject, Datagrams: r.Datagrams,
-	}}, nil
+	e, err := r.Endpoint("udp", address, c.server, netx.ListenOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return &Input{e}, nil
 }
 
 // Input listens.
-type Input struct{ rawinput.Endpoint }
+type Input struct{ *rawinput.Endpoint }
 
 var (
 	_ plugin.Input   = (*Input)(nil)

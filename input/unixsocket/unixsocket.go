@@ -54,7 +54,7 @@ func (c *Config) Fields() []option.Field {
 			"Whether the socket takes connections or datagrams. Other words count as STREAM, as in Fluent Bit.").WithLenient(),
 		option.String(&c.path, "socket_path", "",
 			"Path of the socket. A socket that a dead process left behind is replaced.").WithRequired(),
-		rawinput.Permissions(&c.permissions, "socket_permissions", "",
+		netx.Permissions(&c.permissions, "socket_permissions", "",
 			"Permissions of the socket's file as an octal number, such as 0660. Without it the umask decides."),
 	}
 	fields = append(fields, c.data.Fields()...)
@@ -67,30 +67,25 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if c.path == "" {
 		return nil, option.At("socket_path", errors.New("option socket_path is empty"))
 	}
-	r, err := c.data.Reader(rawinput.Env{
+	r, err := rawinput.NewReader(&c.data, rawinput.Env{
 		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
-		Parser: func(name string) (rawinput.Parser, error) { return env.Parser(name) },
-	})
+	}, env.Parser)
 	if err != nil {
 		return nil, err
 	}
-	in := &Input{rawinput.Endpoint{
-		Network: "unix", Address: c.path, Mode: c.permissions, Options: c.server,
-		Log: env.Log, Reject: env.Stats.Reject,
-	}}
+	network, options := "unix", netx.ListenOptions{Mode: c.permissions, TLS: &c.tls}
 	if c.mode == modeDgram {
-		in.Network, in.Datagrams = "unixgram", r.Datagrams
-		return in, nil
+		network, options.TLS = "unixgram", nil
 	}
-	in.Stream, in.TLS = r.Stream, &c.tls
-	if err := in.Check(); err != nil {
+	e, err := r.Endpoint(network, c.path, c.server, options)
+	if err != nil {
 		return nil, err
 	}
-	return in, nil
+	return &Input{e}, nil
 }
 
 // Input listens.
-type Input struct{ rawinput.Endpoint }
+type Input struct{ *rawinput.Endpoint }
 
 var (
 	_ plugin.Input   = (*Input)(nil)

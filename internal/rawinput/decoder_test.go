@@ -28,10 +28,7 @@ func tryReader(env *plugin.Env, keysAndValues ...string) (*Reader, error) {
 	if err := option.Decode(fields, plugintest.Props(keysAndValues...), "", option.Pos{}).Err(); err != nil {
 		return nil, err
 	}
-	return o.Reader(Env{
-		Tag: "t", Log: env.Log, Reject: env.Stats.Reject,
-		Parser: func(name string) (Parser, error) { return env.Parser(name) },
-	})
+	return NewReader(&o, Env{Tag: "t", Log: env.Log, Reject: env.Stats.Reject}, env.Parser)
 }
 
 // pairs is a parser of "key=value".

@@ -6,7 +6,7 @@
 // option group [Options] makes a [Reader], which turns a connection
 // ([Reader.Stream]) or datagrams ([Reader.Datagrams]) into events in one of two
 // formats, JSON values after each other or text cut by a separator. [Endpoint]
-// listens.
+// listens and hands each its work.
 //
 // What is broken is counted and logged and never takes its neighbours with it,
 // where Fluent Bit throws away everything that arrived together.

@@ -98,8 +98,6 @@ type Env struct {
 	Log *slog.Logger
 	// Reject counts broken input, by reason.
 	Reject func(reason string, n int)
-	// Parser finds a parser by name.
-	Parser func(name string) (Parser, error)
 }
 
 // Parser is plugin.Parser.
@@ -122,8 +120,9 @@ type Reader struct {
 	limit     int    // bytes in the buffer of a connection
 }
 
-// Reader checks the options and makes a reader.
-func (o *Options) Reader(env Env) (*Reader, error) {
+// NewReader checks the options and makes a reader. parser, which is that of
+// plugin.Env, finds a parser by name.
+func NewReader[P Parser](o *Options, env Env, parser func(name string) (P, error)) (*Reader, error) {
 	r := &Reader{env: env, json: o.Format == formatJSON, separator: []byte{'\n'}, key: o.SourceAddressKey}
 	most := max(o.ChunkSize, o.BufferSize)
 	if most < 1024 || most > bufferMost {
@@ -137,10 +136,11 @@ func (o *Options) Reader(env Env) (*Reader, error) {
 		}
 	}
 	if o.Parser != "" {
-		var err error
-		if r.parser, err = env.Parser(o.Parser); err != nil {
+		p, err := parser(o.Parser)
+		if err != nil {
 			return nil, err
 		}
+		r.parser = p
 		if r.json {
 			env.Log.Warn("a parser needs text: the format is none instead of json")
 			r.json = false
