@@ -28,6 +28,21 @@ func Partial(err error, retry []int) error { return &PartialError{Err: err, Retr
 func (e *PartialError) Error() string { return e.Err.Error() }
 func (e *PartialError) Unwrap() error { return e.Err }
 
+// Of returns the error of a chunk of count events for which e was collected: e
+// itself, nil where no event failed, and Err or a permanent one where all
+// events failed alike.
+func (e *PartialError) Of(count int) error {
+	switch {
+	case e.Err == nil:
+		return nil
+	case len(e.Retry) == count:
+		return e.Err
+	case len(e.Rejected) == count:
+		return Permanent(e.Err)
+	}
+	return e
+}
+
 // RetryAfterError says when the destination wants to be asked again.
 type RetryAfterError struct {
 	Err   error

@@ -8,9 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kagarilog/kagari/event"
@@ -123,7 +120,7 @@ func (in *Input) Run(ctx context.Context, out plugin.Emitter) error {
 
 // connect tells whether the server takes a connection.
 func (in *Input) connect(ctx context.Context) bool {
-	conn, err := in.dialer.Dial(ctx, "tcp", net.JoinHostPort(strings.Trim(in.host, "[]"), strconv.Itoa(in.port)))
+	conn, err := in.dialer.Dial(ctx, "tcp", netx.HostPort(in.host, in.port))
 	if err != nil {
 		in.log.Debug("the server takes no connection", "error", err)
 		return false

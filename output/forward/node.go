@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -60,7 +58,7 @@ func newNode(p peer, name string, c *netx.Client, t *netx.TLS, host string, port
 	if port < 1 || port > 65535 {
 		return nil, fmt.Errorf("port %d is not between 1 and 65535", port)
 	}
-	n.pool = netx.NewPool(d, "tcp", net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(port)))
+	n.pool = netx.NewPool(d, "tcp", netx.HostPort(host, port))
 	return n, nil
 }
 

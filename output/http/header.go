@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,15 +135,7 @@ func (o *Output) sendEach(ctx context.Context, c *event.Chunk) error {
 			down = !errors.As(err, &status)
 		}
 	}
-	switch {
-	case out.Err == nil:
-		return cur.Err()
-	case len(out.Retry) == c.Count:
-		return out.Err
-	case len(out.Rejected) == c.Count:
-		return plugin.Permanent(out.Err)
-	}
-	return out
+	return cmp.Or(out.Of(c.Count), cur.Err())
 }
 
 func (o *Output) sendOne(ctx context.Context, tag string, header http.Header, text []byte) error {

@@ -11,10 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,9 +43,7 @@ const formatGELF encode.Format = "gelf"
 
 // Config is the options of the output.
 type Config struct {
-	Host            string
-	Port            int
-	IPv6            bool
+	Remote          netx.Remote
 	UnixPath        string
 	URI             string
 	Method          string
@@ -73,10 +69,7 @@ type Config struct {
 // Fields binds the options.
 func (c *Config) Fields() []option.Field {
 	c.Encoding = httpx.Identity
-	fields := []option.Field{
-		option.String(&c.Host, "host", "127.0.0.1", "Host of the server."),
-		option.Int(&c.Port, "port", 80, "Port of the server."),
-		option.Bool(&c.IPv6, "ipv6", false, "Prefer IPv6 addresses of the host."),
+	fields := append(c.Remote.Fields(80, "server"),
 		option.String(&c.UnixPath, "unix_path", "", "Path of a unix socket to send to; host and port then only go into the header Host.").WithOurs(),
 		option.String(&c.URI, "uri", "/", "Path, and query if there is one, of the requests."),
 		option.Enum(&c.Method, "http_method", http.MethodPost, []string{http.MethodPost, http.MethodPut}, "Method of the requests."),
@@ -97,7 +90,7 @@ func (c *Config) Fields() []option.Field {
 		option.String(&c.GELF.Level, "gelf_level_key", "", "Key of the field level in the format gelf."),
 		option.String(&c.BodyKey, "body_key", "", "Record accessor of a text to send as the body, a request for each record. headers_key must be given too."),
 		option.String(&c.HeadersKey, "headers_key", "", "Record accessor of a map to send as headers, with body_key."),
-	}
+	)
 	fields = append(fields, c.Encode.Fields(encode.JSON, formatGELF)...)
 	fields = append(fields, c.OAuth2.Fields()...)
 	fields = append(fields, c.Net.Fields()...)
@@ -121,9 +114,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 	if err := o.setKeys(c.BodyKey, c.HeadersKey); err != nil {
 		return nil, err
 	}
-	if c.IPv6 {
-		c.Net.PreferIPv6 = true
-	}
+	c.Remote.Prefer(&c.Net)
 	var err error
 	if o.url, err = c.url(); err != nil {
 		return nil, err
@@ -160,8 +151,7 @@ func (c *Config) url() (*url.URL, error) {
 	if !strings.HasPrefix(uri, "/") {
 		uri = "/" + uri
 	}
-	host := net.JoinHostPort(strings.Trim(c.Host, "[]"), strconv.Itoa(c.Port))
-	u, err := url.Parse(scheme + "://" + host + uri)
+	u, err := url.Parse(scheme + "://" + c.Remote.Address() + uri)
 	if err != nil {
 		return nil, fmt.Errorf("option %q: %w", "uri", err)
 	}
@@ -287,15 +277,7 @@ func (o *Output) sendHalves(ctx context.Context, c *event.Chunk, tooLarge error)
 			out.Retry = append(out.Retry, indexes...)
 		}
 	}
-	switch {
-	case out.Err == nil:
-		return nil
-	case len(out.Retry) == c.Count:
-		return out.Err
-	case len(out.Rejected) == c.Count:
-		return plugin.Permanent(out.Err)
-	}
-	return out
+	return out.Of(c.Count)
 }
 
 // statusError is an answer other than success.

@@ -3,14 +3,13 @@
 package syslog
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // For the documentation.
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/kagarilog/kagari/event"
@@ -43,9 +42,7 @@ const (
 
 // Config is the options of the output.
 type Config struct {
-	Host    string
-	Port    int
-	IPv6    bool
+	Remote  netx.Remote
 	Mode    string
 	Framing string
 	MaxSize int64
@@ -57,10 +54,7 @@ type Config struct {
 // Fields binds the options.
 func (c *Config) Fields() []option.Field {
 	f := &c.Format
-	fields := []option.Field{
-		option.String(&c.Host, "host", "127.0.0.1", "Host of the server."),
-		option.Int(&c.Port, "port", 514, "Port of the server."),
-		option.Bool(&c.IPv6, "ipv6", false, "Prefer IPv6 addresses of the host."),
+	fields := append(c.Remote.Fields(514, "server"),
 		option.Enum(&c.Mode, "mode", modeUDP, []string{modeUDP, modeTCP, modeTLS, modeDTLS}, "Transport: udp, tcp or tls; dtls is not supported."),
 		option.Enum(&c.Framing, "syslog_framing", framingNewline, []string{framingNewline, framingOctets}, "How messages are told apart on a stream (RFC 6587): by a line feed behind each, or by its length in front.").WithOurs(),
 		option.Enum(&f.rfc, "syslog_format", rfc5424, []string{rfc5424, rfc3164}, "Format of the messages."),
@@ -69,7 +63,7 @@ func (c *Config) Fields() []option.Field {
 		preset(&f.severity, "syslog_severity_preset", 6, 7, "Severity of records that have none."),
 		option.String(&f.keys[facility], "syslog_facility_key", "", "Key of the facility: a number from 0 to 23 or a word such as `local0`."),
 		preset(&f.facility, "syslog_facility_preset", 1, 23, "Facility of records that have none."),
-	}
+	)
 	for i, name := range [...]string{hostname: "hostname", appname: "appname", procid: "procid", msgid: "msgid"} {
 		if name == "" {
 			continue
@@ -127,14 +121,12 @@ func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 	if c.Format.keys[message] == "" {
 		env.Log.Warn("syslog_message_key is not given, so that all messages are empty")
 	}
-	if c.IPv6 {
-		c.Net.PreferIPv6 = true
-	}
+	c.Remote.Prefer(&c.Net)
 	var err error
 	if o.dialer, err = netx.NewDialer(&c.Net, &c.TLS, env.Log); err != nil {
 		return nil, err
 	}
-	address := net.JoinHostPort(strings.Trim(c.Host, "[]"), strconv.Itoa(c.Port))
+	address := c.Remote.Address()
 	if c.Mode == modeUDP {
 		o.datagrams = netx.NewDatagrams(o.dialer, "udp", address)
 		return o, nil
@@ -262,13 +254,5 @@ func (o *Output) sendDatagrams(ctx context.Context, w *writer, c *event.Chunk) e
 		}
 		out.Err = err
 	}
-	switch {
-	case out.Err == nil:
-		return cur.Err()
-	case len(out.Retry) == c.Count:
-		return out.Err
-	case len(out.Rejected) == c.Count:
-		return plugin.Permanent(out.Err)
-	}
-	return out
+	return cmp.Or(out.Of(c.Count), cur.Err())
 }

@@ -7,9 +7,6 @@ import (
 	_ "embed" // For the documentation.
 	"fmt"
 	"io"
-	"net"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/kagarilog/kagari/event"
@@ -35,9 +32,7 @@ func Def() *plugin.Def {
 
 // Config is the options of the output.
 type Config struct {
-	Host     string
-	Port     int
-	IPv6     bool
+	Remote   netx.Remote
 	UnixPath string
 	RawKey   string
 	Encode   encode.Config
@@ -47,13 +42,10 @@ type Config struct {
 
 // Fields binds the options.
 func (c *Config) Fields() []option.Field {
-	fields := []option.Field{
-		option.String(&c.Host, "host", "127.0.0.1", "Host of the server."),
-		option.Int(&c.Port, "port", 5170, "Port of the server."),
-		option.Bool(&c.IPv6, "ipv6", false, "Prefer IPv6 addresses of the host."),
+	fields := append(c.Remote.Fields(5170, "server"),
 		option.String(&c.UnixPath, "unix_path", "", "Path of a unix socket to write to instead.").WithOurs(),
 		option.String(&c.RawKey, "raw_message_key", "", "Record accessor, such as `$log`, of a text to write as a line instead of the record. It may be a text with several accessors in it."),
-	}
+	)
 	fields = append(fields, c.Encode.Fields(encode.Msgpack)...)
 	fields = append(fields, c.Net.Fields()...)
 	return append(fields, c.TLS.Fields()...)
@@ -71,14 +63,12 @@ func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 			env.Log.Warn("raw_message_key names no key of the record, so that every record becomes the same line; a key starts with $", "raw_message_key", c.RawKey)
 		}
 	}
-	if c.IPv6 {
-		c.Net.PreferIPv6 = true
-	}
+	c.Remote.Prefer(&c.Net)
 	var err error
 	if o.dialer, err = netx.NewDialer(&c.Net, &c.TLS, env.Log); err != nil {
 		return nil, err
 	}
-	network, address := "tcp", net.JoinHostPort(strings.Trim(c.Host, "[]"), strconv.Itoa(c.Port))
+	network, address := "tcp", c.Remote.Address()
 	if c.UnixPath != "" {
 		network, address = "unix", c.UnixPath
 	}

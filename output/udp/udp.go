@@ -2,14 +2,12 @@
 package udp
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // For the documentation.
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
-	"strings"
 
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/internal/encode"
@@ -34,9 +32,7 @@ func Def() *plugin.Def {
 
 // Config is the options of the output.
 type Config struct {
-	Host   string
-	Port   int
-	IPv6   bool
+	Remote netx.Remote
 	RawKey string
 	Encode encode.Config
 	Net    netx.Client
@@ -44,12 +40,9 @@ type Config struct {
 
 // Fields binds the options.
 func (c *Config) Fields() []option.Field {
-	fields := []option.Field{
-		option.String(&c.Host, "host", "127.0.0.1", "Host of the receiver."),
-		option.Int(&c.Port, "port", 5170, "Port of the receiver."),
-		option.Bool(&c.IPv6, "ipv6", false, "Prefer IPv6 addresses of the host."),
+	fields := append(c.Remote.Fields(5170, "receiver"),
 		option.String(&c.RawKey, "raw_message_key", "", "Record accessor, such as `$log`, of a text to send instead of the record. It may be a text with several accessors in it."),
-	}
+	)
 	fields = append(fields, c.Encode.Fields(encode.JSONLines)...)
 	return append(fields, c.Net.Fields()...)
 }
@@ -66,14 +59,12 @@ func (c *Config) New(env *plugin.Env) (plugin.Output, error) {
 			env.Log.Warn("raw_message_key names no key of the record, so that every record becomes the same text; a key starts with $", "raw_message_key", c.RawKey)
 		}
 	}
-	if c.IPv6 {
-		c.Net.PreferIPv6 = true
-	}
+	c.Remote.Prefer(&c.Net)
 	d, err := netx.NewDialer(&c.Net, nil, env.Log)
 	if err != nil {
 		return nil, err
 	}
-	o.conn = netx.NewDatagrams(d, "udp", net.JoinHostPort(strings.Trim(c.Host, "[]"), strconv.Itoa(c.Port)))
+	o.conn = netx.NewDatagrams(d, "udp", c.Remote.Address())
 	return o, nil
 }
 
@@ -127,15 +118,7 @@ func (o *Output) Send(ctx context.Context, c *event.Chunk) error {
 		o.env.Stats.Drop("no_raw_message", missing)
 		o.env.Log.Warn("records without raw_message_key were sent without its text", "records", missing)
 	}
-	switch {
-	case out.Err == nil:
-		return cur.Err()
-	case len(out.Retry) == c.Count:
-		return out.Err
-	case len(out.Rejected) == c.Count:
-		return plugin.Permanent(out.Err)
-	}
-	return out
+	return cmp.Or(out.Of(c.Count), cur.Err())
 }
 
 // message appends the datagram for an event. Text ends with a line feed.
