@@ -122,7 +122,7 @@ func TestConditionsAllocateNothing(t *testing.T) {
 	if !c.holds(e) {
 		t.Fatal("the condition does not hold")
 	}
-	if n := testing.AllocsPerRun(100, func() { c.holds(e) }); n > 0 && !raceEnabled {
+	if n := testing.AllocsPerRun(100, func() { c.holds(e) }); n > 0 && !plugintest.RaceDetector {
 		t.Errorf("%v allocations, want none", n)
 	}
 }

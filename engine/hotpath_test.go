@@ -8,6 +8,7 @@ import (
 	"github.com/kagarilog/kagari/config"
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/plugin"
+	"github.com/kagarilog/kagari/plugin/plugintest"
 )
 
 // perBatch is the number of records in the batches of these measurements.
@@ -78,7 +79,7 @@ func TestNoAllocationPerRecord(t *testing.T) {
 		}
 	}
 	f()
-	if !raceEnabled {
+	if !plugintest.RaceDetector {
 		f(splitRoutes()...)
 	}
 }

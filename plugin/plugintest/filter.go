@@ -109,7 +109,7 @@ func AllocsPerEvent(t testing.TB, f plugin.Filter, record string) float64 {
 	for range 5 {
 		run() // Fill the pools.
 	}
-	if raceDetector {
+	if RaceDetector {
 		return 0
 	}
 	return testing.AllocsPerRun(20, run) / n

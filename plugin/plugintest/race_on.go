@@ -2,4 +2,6 @@
 
 package plugintest
 
-const raceDetector = true
+// RaceDetector tells that the race detector is on, with which pools drop at
+// random, so that allocations cannot be counted.
+const RaceDetector = true

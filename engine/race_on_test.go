@@ -1,6 +1,0 @@
-//go:build race
-
-package engine
-
-// raceEnabled tells that pools drop at random.
-const raceEnabled = true
