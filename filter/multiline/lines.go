@@ -80,7 +80,7 @@ func (f *Lines) Filter(ctx context.Context, b *event.Batch) error {
 		return nil
 	}
 	f.join(ctx, b, from)
-	f.relieve(ctx)
+	f.relieve(ctx, from)
 	return nil
 }
 
@@ -160,16 +160,23 @@ func (f *Lines) update(s *stream, used int64) {
 	}
 }
 
-// relieve gets rid of streams that are too much.
-func (f *Lines) relieve(ctx context.Context) {
+// relieve gets rid of streams that are too much. Whoever comes from another
+// filter of this kind, whose stream is locked meanwhile, must not wait for a
+// stream here, or two of them may wait for each other; it leaves the rest to
+// others.
+func (f *Lines) relieve(ctx context.Context, from *origin) {
 	for s := f.streams.surplus(f.total); s != nil; s = f.streams.surplus(f.total) {
+		if from == nil {
+			s.mu.Lock()
+		} else if !s.mu.TryLock() {
+			return
+		}
 		f.empty(ctx, s, crowded)
 	}
 }
 
-// empty emits what the stream holds and forgets it.
+// empty emits what a locked stream holds, forgets it and unlocks it.
 func (f *Lines) empty(ctx context.Context, s *stream, why reason) {
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
 		return
@@ -241,6 +248,7 @@ func (f *Lines) expire(ctx context.Context, s *stream) {
 func (f *Lines) end(ctx context.Context) {
 	f.ended.Store(true)
 	for s := f.streams.any(); s != nil; s = f.streams.any() {
+		s.mu.Lock()
 		f.empty(ctx, s, ending)
 	}
 }

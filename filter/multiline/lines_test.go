@@ -404,3 +404,26 @@ func TestARecordThatGrowsIsNotCutInTheMiddle(t *testing.T) {
 		}
 	})
 }
+
+// Whoever comes from another filter, whose stream is locked, waits for no stream
+// here to get rid of it.
+func TestNobodyWaitsForAStreamWithAnotherLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newLinesRig(t)
+		f := r.f.(*Lines)
+		r.pass("s", "t", nil, line(1, thrown))
+		busy := f.streams.any()
+		f.streams.most = 0
+		busy.mu.Lock()
+		f.relieve(t.Context(), &origin{filter: &Lines{}})
+		if busy.gone {
+			t.Error("a stream was taken that somebody has locked")
+		}
+		busy.mu.Unlock()
+		f.relieve(t.Context(), nil)
+		if !busy.gone {
+			t.Error("the stream is still there")
+		}
+		f.streams.most = maxStreams
+	})
+}
