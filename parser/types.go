@@ -76,9 +76,9 @@ func (p *Parser) appendTyped(dst []byte, typ valueType, text []byte) []byte {
 		return event.AppendFloat(dst, f)
 	case typeBool:
 		switch {
-		case hasPrefixFold(text, "true"):
+		case cnum.HasPrefixFold(text, "true"):
 			return event.AppendBool(dst, true)
-		case hasPrefixFold(text, "false"):
+		case cnum.HasPrefixFold(text, "false"):
 			return event.AppendBool(dst, false)
 		}
 		p.badType(text)
@@ -86,33 +86,10 @@ func (p *Parser) appendTyped(dst []byte, typ valueType, text []byte) []byte {
 	return appendText(dst, text)
 }
 
-func hasPrefixFold(b []byte, lower string) bool {
-	if len(b) < len(lower) {
-		return false
-	}
-	for i := range len(lower) {
-		if b[i]|0x20 != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// signed skips white space and a sign.
-func signed(b []byte) (rest []byte, negative bool) {
-	for len(b) > 0 && (b[0] == ' ' || b[0] >= '\t' && b[0] <= '\r') {
-		b = b[1:]
-	}
-	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
-		return b[1:], b[0] == '-'
-	}
-	return b, false
-}
-
 // leadingHex reads as strtoull(3) does with base 16: a minus sign wraps around,
 // and what does not fit is the largest number.
 func leadingHex(b []byte) uint64 {
-	b, negative := signed(b)
+	b, negative := cnum.Sign(b)
 	if len(b) > 2 && b[0] == '0' && b[1]|0x20 == 'x' && hexDigit(b[2]) >= 0 {
 		b = b[2:]
 	}

@@ -14,15 +14,15 @@ import (
 // sign, and decimal or hexadecimal digits, inf or nan. n is how many bytes it
 // took, 0 if there is no number. A number that is too large is an infinity.
 func Float(b []byte) (f float64, n int) {
-	rest, negative := signed(b)
+	rest, negative := Sign(b)
 	start := len(b) - len(rest)
 	switch {
-	case hasPrefixFold(rest, "inf"):
+	case HasPrefixFold(rest, "inf"):
 		f, n = math.Inf(1), start+len("inf")
-		if hasPrefixFold(rest, "infinity") {
+		if HasPrefixFold(rest, "infinity") {
 			n = start + len("infinity")
 		}
-	case hasPrefixFold(rest, "nan"):
+	case HasPrefixFold(rest, "nan"):
 		f, n = math.NaN(), start+len("nan")
 	default:
 		size, exponent := floatLen(rest)
@@ -47,7 +47,7 @@ func Float(b []byte) (f float64, n int) {
 // many bytes it took, 0 if there is none. fits is false if the number does not
 // fit; i is then the closest that does.
 func Int(b []byte) (i int64, n int, fits bool) {
-	rest, negative := signed(b)
+	rest, negative := Sign(b)
 	limit := uint64(math.MaxInt64)
 	if negative {
 		limit++
@@ -74,8 +74,9 @@ func Int(b []byte) (i int64, n int, fits bool) {
 	return int64(sum), n, fits
 }
 
-// signed skips white space and a sign.
-func signed(b []byte) (rest []byte, negative bool) {
+// Sign skips white space and a sign, as the functions of C do, and tells whether
+// that was a minus.
+func Sign(b []byte) (rest []byte, negative bool) {
 	for len(b) > 0 && (b[0] == ' ' || b[0] >= '\t' && b[0] <= '\r') {
 		b = b[1:]
 	}
@@ -85,7 +86,9 @@ func signed(b []byte) (rest []byte, negative bool) {
 	return b, false
 }
 
-func hasPrefixFold(b []byte, lower string) bool {
+// HasPrefixFold tells whether b begins with lower, which is in lower-case letters,
+// in whatever case.
+func HasPrefixFold(b []byte, lower string) bool {
 	if len(b) < len(lower) {
 		return false
 	}
