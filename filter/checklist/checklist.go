@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -80,9 +81,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	if f.key, err = event.ParseAccessor(c.LookupKey); err != nil {
 		return nil, option.At("lookup_key", fmt.Errorf("lookup_key: %w", err))
 	}
-	if f.key.Ignored() != "" {
-		env.Log.Warn("part of lookup_key is ignored", "ignored", f.key.Ignored(), "used", f.key.Key())
-	}
+	accessor.WarnIgnored(env.Log, f.key, "option", "lookup_key", "key", c.LookupKey)
 	if len(c.Record) == 0 {
 		env.Log.Warn("there is no record, so nothing is added")
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -118,11 +119,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		env.Log.Warn("there are no rules")
 	}
 	for _, r := range c.rules {
-		switch {
-		case r.path == nil:
+		if r.path == nil {
 			env.Log.Warn("a rule does not name a key of the record, so none exists", r.kind, r.text)
-		case r.path.Ignored() != "":
-			env.Log.Warn("part of a key is ignored", r.kind, r.text, "ignored", r.path.Ignored(), "used", r.path.Key())
+		} else {
+			accessor.WarnIgnored(env.Log, r.path, r.kind, r.text)
 		}
 	}
 	return &Filter{

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 	"github.com/kagarilog/kagari/regex"
@@ -118,12 +119,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		env.Log.Warn("there is neither a regex nor an exclude, so every record is kept")
 	}
 	for _, r := range c.rules {
-		switch {
-		case r.path == nil:
+		if r.path == nil {
 			env.Log.Warn("a rule does not name a key of the record and never matches", "key", r.field)
-		case r.path.Ignored() != "":
-			env.Log.Warn("part of a key is ignored; write $a['b.c'] for keys with such characters and nested keys",
-				"key", r.field, "ignored", r.path.Ignored(), "used", r.path.Key())
+		} else {
+			accessor.WarnIgnored(env.Log, r.path, "key", r.field)
 		}
 	}
 	return &Filter{rules: slices.Clone(c.rules), op: c.LogicalOp, log: env.Log}, nil

@@ -22,6 +22,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -150,10 +151,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		if f.value, err = event.ParseAccessor(c.ValueField); err != nil {
 			return nil, option.At("value_field", fmt.Errorf("value_field: %w", err))
 		}
-		warnIgnored(env.Log, "value_field", f.value)
+		accessor.WarnIgnored(env.Log, f.value, "where", "value_field")
 	}
 	for i := range f.rules {
-		warnIgnored(env.Log, f.rules[i].text, f.rules[i].path)
+		accessor.WarnIgnored(env.Log, f.rules[i].path, "where", f.rules[i].text)
 	}
 	bounds := slices.Clone(c.Buckets)
 	if slices.Sort(bounds); len(bounds) == 0 {
@@ -176,14 +177,6 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 func unchanged(env *plugin.Env, reason string) *plugin.Counter {
 	return env.Stats.Counter("kagari_filter_unchanged_records_total",
 		"Records that a filter should have changed but left as they were, by reason.", "reason", reason)
-}
-
-// warnIgnored tells of keys that are likely to mean something else.
-func warnIgnored(log *slog.Logger, where string, key *event.Accessor) {
-	if key.Ignored() != "" {
-		log.Warn("part of a key is ignored; write $a['b.c'] for keys with such characters and nested keys",
-			"where", where, "ignored", key.Ignored(), "used", key.Key())
-	}
 }
 
 // fullName puts the parts together as the library cmetrics does.

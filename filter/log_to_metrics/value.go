@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 )
 
@@ -63,7 +64,7 @@ func (c *Config) allLabels(log *slog.Logger) []label {
 			l.key = nil
 			continue
 		}
-		warnIgnored(log, "label "+l.name, l.key)
+		accessor.WarnIgnored(log, l.key, "where", "label "+l.name)
 	}
 	return all
 }

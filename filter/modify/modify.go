@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -105,11 +106,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 			env.Log.Warn("a condition names no key, so its own name is taken for one, as in Fluent Bit", "condition", cond.text)
 		}
 		if cond.usesPath() {
-			switch {
-			case cond.path == nil:
+			if cond.path == nil {
 				env.Log.Warn("a condition does not name a key of the record, so it finds none", "condition", cond.text)
-			case cond.path.Ignored() != "":
-				env.Log.Warn("part of a key is ignored", "condition", cond.text, "ignored", cond.path.Ignored(), "used", cond.path.Key())
+			} else {
+				accessor.WarnIgnored(env.Log, cond.path, "condition", cond.text)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -82,12 +83,10 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	for i := range f.rules {
 		r := &f.rules[i]
 		groups = max(groups, r.regex.NumGroups()+1)
-		switch {
-		case r.path == nil:
+		if r.path == nil {
 			env.Log.Warn("a rule does not name a key of the record and never matches", "rule", r.text)
-		case r.path.Ignored() != "":
-			env.Log.Warn("part of a key is ignored; write $a['b.c'] for keys with such characters and nested keys",
-				"rule", r.text, "ignored", r.path.Ignored(), "used", r.path.Key())
+		} else {
+			accessor.WarnIgnored(env.Log, r.path, "rule", r.text)
 		}
 		if r.path != nil && env.Match != nil && env.Match(r.example()) {
 			env.Log.Warn("the Match of this filter takes the new tag too; Fluent Bit calls this an infinite loop, here records are moved once only",

@@ -15,6 +15,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/internal/cnum"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
@@ -119,10 +120,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		if err != nil {
 			return nil, option.At(k.option, fmt.Errorf("%s: %w", k.option, err))
 		}
-		if path.Ignored() != "" {
-			env.Log.Warn("part of a key is ignored; write $a['b.c'] for keys with such characters and nested keys",
-				"option", k.option, "key", k.text, "ignored", path.Ignored())
-		}
+		accessor.WarnIgnored(env.Log, path, "option", k.option, "key", k.text)
 		*k.path = path
 	}
 	if c.RateKey != "" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/internal/accessor"
 	"github.com/kagarilog/kagari/option"
 	"github.com/kagarilog/kagari/plugin"
 )
@@ -90,11 +91,10 @@ func (f *Filter) add(from kind, words []string) {
 		f.log.Warn("a rule has a bad key and is ignored", "rule", text, "error", err)
 		return
 	}
-	switch {
-	case path.EndsInIndex():
+	if path.EndsInIndex() {
 		f.log.Warn("a rule names an element of a list and finds nothing, as in Fluent Bit", "rule", text)
-	case path.Ignored() != "":
-		f.log.Warn("part of a key is ignored", "rule", text, "ignored", path.Ignored(), "used", path.Key())
+	} else {
+		accessor.WarnIgnored(f.log, path, "rule", text)
 	}
 	if !from.converts(to) {
 		f.log.Warn("a rule converts to a type for which there is no conversion, so the value stays as it is", "rule", text)
