@@ -97,12 +97,10 @@ func (r *rig) stop() {
 // all.
 func (r *rig) die() {
 	r.Helper()
-	r.in.keeper.commit = time.Hour
-	db := r.in.keeper.db
 	if err := r.run.Stop(); err != nil {
 		r.Errorf("Run: %v", err)
 	}
-	r.must(db.close())
+	r.must(r.in.keeper.db.close())
 	r.in.keeper.db = nil
 	r.must(r.in.Close())
 }
