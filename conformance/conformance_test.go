@@ -5,28 +5,20 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kagarilog/kagari/internal/testbinary"
 )
 
 // binary gives the program that KAGARI_TEST_BIN names, or builds ours once.
 func binary(t *testing.T) string {
 	t.Helper()
-	if bin := os.Getenv("KAGARI_TEST_BIN"); bin != "" {
-		bin, err := filepath.Abs(bin)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return bin
-	}
-	bin := filepath.Join(t.TempDir(), "kagari")
-	cmd := exec.Command("go", "build", "-o", bin, "../cmd/kagari")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, b)
+	bin, err := testbinary.Path("KAGARI_TEST_BIN", func() (string, error) { return t.TempDir(), nil })
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

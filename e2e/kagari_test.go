@@ -13,24 +13,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kagarilog/kagari/internal/testbinary"
 )
 
 // build makes the binary, unless KAGARI_BIN names one to test.
 var build = sync.OnceValues(func() (string, error) {
-	if bin := os.Getenv("KAGARI_BIN"); bin != "" {
-		return filepath.Abs(bin)
-	}
-	dir, err := os.MkdirTemp("", "kagari-e2e-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "kagari")
-	cmd := exec.Command("go", "build", "-o", bin, "../cmd/kagari")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", &exec.Error{Name: string(out), Err: err}
-	}
-	return bin, nil
+	return testbinary.Path("KAGARI_BIN", func() (string, error) { return os.MkdirTemp("", "kagari-e2e-") })
 })
 
 // router is a running kagari.

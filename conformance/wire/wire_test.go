@@ -5,13 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kagarilog/kagari/internal/testbinary"
 )
 
 // TestMain runs cases four at a time unless -parallel says otherwise: they
@@ -47,18 +48,9 @@ type setup struct {
 // testBinary gives the program that KAGARI_TEST_BIN names, or builds ours.
 func testBinary(t *testing.T) string {
 	t.Helper()
-	if bin := os.Getenv("KAGARI_TEST_BIN"); bin != "" {
-		bin, err := filepath.Abs(bin)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return bin
-	}
-	bin := filepath.Join(t.TempDir(), "kagari")
-	cmd := exec.Command("go", "build", "-o", bin, "../../cmd/kagari")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, b)
+	bin, err := testbinary.Path("KAGARI_TEST_BIN", func() (string, error) { return t.TempDir(), nil })
+	if err != nil {
+		t.Fatal(err)
 	}
 	return bin
 }

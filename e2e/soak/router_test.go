@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kagarilog/kagari/internal/testbinary"
 )
 
 var (
@@ -43,20 +45,7 @@ func kills(few, many int) int {
 
 // build makes the binary, unless KAGARI_BIN names one to test.
 var build = sync.OnceValues(func() (string, error) {
-	if bin := os.Getenv("KAGARI_BIN"); bin != "" {
-		return filepath.Abs(bin)
-	}
-	dir, err := os.MkdirTemp("", "kagari-soak-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "kagari")
-	cmd := exec.Command("go", "build", "-o", bin, "../../cmd/kagari")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return bin, nil
+	return testbinary.Path("KAGARI_BIN", func() (string, error) { return os.MkdirTemp("", "kagari-soak-") })
 })
 
 func TestMain(m *testing.M) {
