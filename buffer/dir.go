@@ -43,6 +43,9 @@ type Damage struct {
 	Path   string // where the file is now
 	Err    error
 	Events int // rescued from it
+	// Done says that nothing more can be rescued from the file: what is whole is
+	// stored again, or nothing is.
+	Done bool
 }
 
 // New returns the directory at path, which Open makes if it is missing. With
@@ -358,10 +361,13 @@ func (d *Dir) recover(name, input string, id event.ChunkID, cause error) recover
 		r.Path = aside
 		info, at, err := parseHead(b)
 		info.ID, info.Input = id, input
+		r.Done = true
 		if err == nil {
 			data, _ := parseData(b, info, at)
 			if c, err := rescue(info, data); err == nil {
-				if err := d.WriteFor(input, info.Outputs, c); err == nil {
+				err := d.WriteFor(input, info.Outputs, c)
+				r.Done = err == nil
+				if err == nil {
 					info.Count, info.Size = c.Count, c.Size()
 					r.Events, r.info = c.Count, info
 					if marked, err := markRescued(aside); err == nil {

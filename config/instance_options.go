@@ -44,7 +44,7 @@ func (o *InputOptions) Fields() []option.Field {
 		option.Bool(&o.Routable, "routable", true, "Whether the events go anywhere. Without it they are dropped.").WithLenient(),
 		sizeOrNone(&o.MemBufLimit, "mem_buf_limit", "How much of this input's events may wait in memory. 0 means no limit of its own."),
 		option.Enum(&o.StorageType, "storage.type", "", []string{"memory", "filesystem", "memrb"}, "Where events wait: memory, filesystem, or memrb, which drops the oldest when it is full."),
-		option.Bool(&o.PauseOnChunksOverlimit, "storage.pause_on_chunks_overlimit", false, "Stop reading when storage.max_chunks_up is reached."),
+		option.Bool(&o.PauseOnChunksOverlimit, "storage.pause_on_chunks_overlimit", false, "Stop reading when as many chunks are on disk as storage.max_chunks_up says. Needs storage.type filesystem."),
 		option.Bool(&o.Threaded, "threaded", false, "Accepted for compatibility; every input runs on its own."),
 		option.Int(&o.RingBufferCapacity, "thread.ring_buffer.capacity", 1024, "Accepted for compatibility.").
 			WithCheck(atLeast(&o.RingBufferCapacity, 1)),
@@ -164,6 +164,13 @@ func matchRegexField(p *string) option.Field {
 // RetryUnlimited is the RetryLimit of an output that never gives up.
 const RetryUnlimited = -1
 
+// The values of storage.total_limit_policy.
+const (
+	LimitBlock      = "block"
+	LimitDropOldest = "drop_oldest"
+	LimitDeadLetter = "dead_letter"
+)
+
 // OutputOptions are the options that every output has.
 type OutputOptions struct {
 	Match               string
@@ -174,6 +181,7 @@ type OutputOptions struct {
 	RetryLimit          int   // attempts after the first, or RetryUnlimited
 	Workers             int   // -1 for the default of the plugin
 	TotalLimitSize      int64 // of chunks on disk for this output, 0 for none
+	TotalLimitPolicy    string
 }
 
 // Fields binds the options and resets them to their defaults.
@@ -194,7 +202,7 @@ func (o *OutputOptions) Fields() []option.Field {
 			}
 			return nil
 		}),
-		option.Custom("storage.total_limit_size", option.TypeSize, "", "How much may wait on disk for this output, or `off`.", func(v option.Value) error {
+		option.Custom("storage.total_limit_size", option.TypeSize, "", "How much may wait on disk for this output, or `off`. What then happens is the matter of storage.total_limit_policy.", func(v option.Value) error {
 			o.TotalLimitSize = 0
 			if on, err := option.ParseBool(v.Text); err == nil && !on {
 				return nil
@@ -203,6 +211,7 @@ func (o *OutputOptions) Fields() []option.Field {
 			o.TotalLimitSize = max(n, 0)
 			return err
 		}).WithUnit("bytes"),
+		option.Enum(&o.TotalLimitPolicy, "storage.total_limit_policy", LimitBlock, []string{LimitBlock, LimitDropOldest, LimitDeadLetter}, "What to do when storage.total_limit_size is reached: `block` lets the inputs wait, `drop_oldest` drops the oldest chunks that wait for this output, and `dead_letter` writes them to the dead letters. Fluent Bit always drops.").WithOurs(),
 	}
 }
 

@@ -45,6 +45,8 @@ const forever = 100 * 365 * 24 * time.Hour
 const (
 	defaultInputMemory   = 16 << 20
 	defaultProcessMemory = 32 << 20
+	// That of Fluent Bit for storage.max_chunks_up, if it is 0.
+	defaultChunksUp = 128
 )
 
 // New builds the graph and validates every plugin; nothing is opened or
@@ -89,7 +91,14 @@ func New(cfg *config.Config, reg *plugin.Registry, opts Options) (*Engine, optio
 		return e, ps.Err()
 	}
 	e.memory.limit = b.processMemory()
-	e.up.limit = min(int64(max(svc.Storage.MaxChunksUp, 1))*chunkLimit, e.memory.limit)
+	chunksUp := int64(svc.Storage.MaxChunksUp)
+	if chunksUp <= 0 {
+		chunksUp = defaultChunksUp
+	}
+	// What is on disk can be read again, so less of it is kept in memory.
+	e.up.limit = min(chunksUp*chunkLimit, e.memory.limit/2)
+	e.fresh.limit = chunksUp
+	e.backlog.limit = svc.Storage.BacklogMemLimit
 	if b.problems.HasErrors() {
 		return nil, b.problems
 	}
@@ -328,15 +337,13 @@ func (b *builder) input(inst *config.Instance) {
 	env.Log = b.logger(def.Kind, def.Name, env.ID, common.LogLevel)
 	s.log = env.Log
 	b.inputWithoutEffect(inst, &common)
-	if common.StorageType == "" && b.cfg.Service.Storage.Inherit {
-		common.StorageType = b.cfg.Service.Storage.Type
-	}
-	if strings.EqualFold(common.StorageType, "filesystem") {
+	if b.stores(&common) {
 		s.filesystem = b.engine.dir != nil
 		if !s.filesystem {
 			b.problem(option.Error, inst.Pos, "input "+inst.Name, "storage.type filesystem needs storage.path in the service section")
 		}
 	}
+	s.frugal = s.filesystem && common.PauseOnChunksOverlimit
 	in, err := create(b, inst, env, pc.(plugin.InputConfig).New)
 	if err != nil {
 		b.fail(plugin.KindInput, inst, err)
@@ -418,6 +425,7 @@ func (b *builder) output(inst *config.Instance) {
 	}
 	s.more = sync.NewCond(&s.mu)
 	b.outputWithoutEffect(inst, &common)
+	b.quota(inst, s, &common)
 	s.processors = b.processors(inst, env.ID)
 	b.engine.sinks = append(b.engine.sinks, s)
 }

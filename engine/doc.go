@@ -10,7 +10,8 @@
 //	entry   a closed chunk, in memory or on disk, shared by its deliveries
 //	sink    one per output: a queue, workers, retries
 //
-// Locks, in the order in which they may nest: source.mu, sink.mu, budget.mu.
+// Locks, in the order in which they may nest: quota.making, source.mu, sink.mu,
+// budget.mu.
 // Nothing is called on a plugin while one of them is held, except that a chunk
 // file is written under source.mu, which keeps the chunks of a tag in order.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,10 @@ type Engine struct {
 
 	memory budget // records in memory, of the whole process
 	up     budget // stored chunks that are in memory too
+	// backlog is the part of up that an earlier run has stored, and fresh the
+	// number of chunks that this one has, in memory or not.
+	backlog, fresh budget
+	limited        bool // an output has a quota
 
 	// Closed chunks on their way: in memory only, stored and in memory, stored.
 	memoryChunks, upChunks, downChunks atomic.Int64
@@ -333,7 +338,11 @@ func (e *Engine) deliver(en *entry, sinks []*sink) {
 			continue
 		}
 		en.hold()
-		s.push(&delivery{entry: en})
+		d := &delivery{entry: en}
+		if s.quota.limit > 0 {
+			d.stored = en.stored
+		}
+		s.push(d)
 	}
 	en.release()
 }
@@ -357,6 +366,13 @@ func (e *Engine) loadBacklog() error {
 	e.damaged.Add(uint64(len(damaged)))
 	for _, d := range damaged {
 		e.log.Error("a stored chunk is damaged and was set aside", "file", d.Path, "rescued_records", d.Events, "error", d.Err)
+		if e.service.Storage.DeleteBadChunks && d.Done {
+			if err := os.Remove(d.Path); err != nil {
+				e.log.Error("a damaged chunk cannot be deleted", "file", d.Path, "error", err)
+				continue
+			}
+			e.log.Warn("the damaged chunk was deleted, as storage.delete_irrecoverable_chunks is on", "file", d.Path)
+		}
 	}
 	if len(found) > 0 {
 		e.log.Info("sending what is stored from before", "chunks", len(found), "bytes", e.dir.Bytes())
@@ -367,6 +383,7 @@ func (e *Engine) loadBacklog() error {
 			e.log.Warn("no output matches a stored chunk; it stays on disk", "tag", info.Tag, "chunk", info.ID.String())
 			continue
 		}
+		p.store(info.Signal, int64(info.Size))
 		e.deliver(storedEntry(e, info), p.sinks)
 	}
 	return err

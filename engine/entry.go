@@ -28,6 +28,8 @@ type entry struct {
 	engine *Engine
 	source *source // nil for a chunk found at start
 	info   buffer.Info
+	// stored is what each delivery counts against the quota of its output.
+	stored int64
 
 	holders atomic.Int32
 
@@ -51,7 +53,7 @@ func newEntry(s *source, c *event.Chunk, cost int64) *entry {
 
 // storedEntry is an entry of a chunk found on disk.
 func storedEntry(e *Engine, info buffer.Info) *entry {
-	en := &entry{engine: e, info: info, at: onDisk}
+	en := &entry{engine: e, info: info, at: onDisk, stored: int64(info.Size)}
 	en.holders.Store(1)
 	en.count(onDisk, 1)
 	return en
@@ -95,6 +97,9 @@ func (en *entry) pay(n int64) {
 		en.engine.memory.add(n)
 	default:
 		en.engine.up.add(n)
+		if en.source == nil {
+			en.engine.backlog.add(n)
+		}
 	}
 }
 
@@ -123,6 +128,7 @@ func (en *entry) persisted() {
 	defer en.mu.Unlock()
 	en.chunk.Acknowledge()
 	en.move(stored, en.cost)
+	en.engine.fresh.add(1)
 	en.spill()
 }
 
@@ -136,7 +142,7 @@ func (en *entry) rest() {
 // spill drops the data from memory if it is stored and memory is short.
 // en.mu is held.
 func (en *entry) spill() {
-	if en.at == stored && en.engine.up.full() {
+	if en.at == stored && (en.engine.up.full() || en.source == nil && en.engine.backlog.full()) {
 		en.chunk.Release()
 		en.chunk = nil
 		en.move(onDisk, 0)
@@ -168,6 +174,9 @@ func (en *entry) remove() {
 	en.count(en.at, -1)
 	if en.at == inMemory {
 		return
+	}
+	if en.source != nil {
+		en.engine.fresh.add(-1)
 	}
 	if err := en.engine.dir.Delete(en.info); err != nil {
 		en.engine.log.Error("cannot delete a delivered chunk; it will be sent again at the next start",

@@ -35,7 +35,6 @@ func (b *builder) serviceWithoutEffect() {
 		{svc.HotReloadTimeout != 0, "hot_reload.timeout", "the grace period bounds a reload"},
 		{svc.AdaptiveFlush.Enabled, "flush.adaptive", "chunks that are full are sent at once, whatever the interval"},
 		{svc.Telemetry.TagRecords, "telemetry", notYet},
-		{svc.Storage.DeleteBadChunks, "storage.delete_irrecoverable_chunks", "damaged chunks are set aside under storage.path, never deleted"},
 		{svc.Storage.KeepRejected && svc.Storage.Path == "", "storage.keep.rejected", "there is no storage.path to keep it in"},
 		{svc.Storage.KeepUndelivered && !svc.Storage.KeepRejected, "storage.keep.undelivered", "it needs storage.keep.rejected"},
 	} {
@@ -49,8 +48,8 @@ func (b *builder) inputWithoutEffect(inst *config.Instance, o *config.InputOptio
 	if o.LogSuppressInterval > 0 {
 		b.noEffect(inst.Pos, inst.Title(), "log_suppress_interval", suppressed)
 	}
-	if o.PauseOnChunksOverlimit {
-		b.noEffect(inst.Pos, inst.Title(), "storage.pause_on_chunks_overlimit", "stored chunks leave memory when there are too many, and reading goes on")
+	if o.PauseOnChunksOverlimit && !b.stores(o) {
+		b.noEffect(inst.Pos, inst.Title(), "storage.pause_on_chunks_overlimit", "it is for inputs with storage.type filesystem")
 	}
 	if o.RateGate {
 		b.noEffect(inst.Pos, inst.Title(), "rate_gate", notYet)
@@ -63,12 +62,21 @@ func (b *builder) inputWithoutEffect(inst *config.Instance, o *config.InputOptio
 	}
 }
 
+// stores tells whether an input keeps its chunks on disk.
+func (b *builder) stores(o *config.InputOptions) bool {
+	kind := o.StorageType
+	if kind == "" && b.cfg.Service.Storage.Inherit {
+		kind = b.cfg.Service.Storage.Type
+	}
+	return strings.EqualFold(kind, "filesystem")
+}
+
 func (b *builder) outputWithoutEffect(inst *config.Instance, o *config.OutputOptions) {
 	if o.LogSuppressInterval > 0 {
 		b.noEffect(inst.Pos, inst.Title(), "log_suppress_interval", suppressed)
 	}
-	if o.TotalLimitSize > 0 {
-		b.noEffect(inst.Pos, inst.Title(), "storage.total_limit_size", notYet+"; watch the size of storage.path")
+	if o.TotalLimitSize > 0 && b.engine.dir == nil {
+		b.noEffect(inst.Pos, inst.Title(), "storage.total_limit_size", "it is about chunks on disk, and there is no storage.path")
 	}
 }
 

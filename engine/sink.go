@@ -49,6 +49,7 @@ type sink struct {
 	// hopeless is set while there is no point in sending refused chunks in parts.
 	hopeless atomic.Bool
 
+	quota   quota
 	stats   sinkStats
 	failure failure
 	scanned scanned
@@ -91,6 +92,7 @@ func (st *sinkStats) from(d *delivery) *fromInput {
 type delivery struct {
 	entry    *entry
 	part     *event.Chunk // the events left after a partial success, or nil
+	stored   int64        // counted against the quota of the output
 	attempts int
 	first    string      // the error of the first attempt
 	timer    *time.Timer // while waiting
@@ -365,6 +367,9 @@ func (s *sink) finish(d *delivery) {
 		d.part = nil
 	}
 	d.entry.release()
+	if d.stored > 0 {
+		s.quota.add(-d.stored)
+	}
 }
 
 // retryIn puts a delivery aside for a while. s.mu is held.

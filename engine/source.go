@@ -16,8 +16,10 @@ import (
 	"github.com/kagarilog/kagari/plugin"
 )
 
-// chunkLimit is the size at which an open chunk is closed.
-const chunkLimit = 2 << 20
+// chunkLimit is the size in bytes at which an open chunk is closed, that of
+// Fluent Bit. It is less than 2 MiB by an event or some, so that the chunk's
+// buffer, which has a power of two as its size, need not double for the last.
+const chunkLimit = 2_048_000
 
 // maxPlans bounds the routing decisions remembered per source; a sender that
 // makes up tags without end only makes it forget.
@@ -36,6 +38,7 @@ type source struct {
 	filesystem bool
 	unroutable bool   // Routable is off: filters run, but no output gets anything
 	memory     budget // Mem_Buf_Limit
+	frugal     bool   // storage.pause_on_chunks_overlimit
 	listed     bool   // an emitter that its filter has asked for, or a stream
 	// unbounded is set for what the processors of an output emit: it counts, so
 	// that inputs wait, but does not wait itself, as the room that it would wait
@@ -81,6 +84,8 @@ type open struct {
 	bu   *event.Builder
 	plan *plan
 	cost int64
+	// stored is what counts against the quotas of its outputs, see plan.store.
+	stored int64
 }
 
 // plan is what happens to events of one tag.
@@ -102,13 +107,17 @@ var _ plugin.Emitter = (*source)(nil)
 
 // Emit runs the filters and seals what is left.
 func (s *source) Emit(ctx context.Context, b *event.Batch) error {
-	if err := s.admit(ctx); err != nil {
+	if b.Tag == "" {
+		b.Tag = s.defaultTag
+	}
+	err := s.admitStored(ctx, b)
+	if err == nil {
+		err = s.admit(ctx)
+	}
+	if err != nil {
 		b.Ack = nil // Not taken: the source must not hear that it was.
 		b.Free()
 		return err
-	}
-	if b.Tag == "" {
-		b.Tag = s.defaultTag
 	}
 	b.Source = s.id
 	s.lastEmit.Store(int64(time.Since(s.engine.epoch)))
@@ -260,6 +269,10 @@ func (s *source) seal(b *event.Batch, p *plan) {
 		grown := int64(o.bu.Size() - before)
 		o.cost += grown
 		s.charge(grown)
+		if s.filesystem {
+			o.stored += grown
+			o.plan.store(b.Signal, grown)
+		}
 		if o.bu.Size() >= chunkLimit {
 			s.close(o)
 		}
@@ -295,7 +308,9 @@ func (s *source) dispatch(o *open) {
 		}
 		if err := s.engine.dir.WriteFor(s.id, en.info.Outputs, en.chunk); err != nil {
 			s.log.Error("cannot store a chunk; it stays in memory", "chunk", en.info.ID.String(), "error", err)
+			o.plan.store(o.key.signal, -o.stored)
 		} else {
+			en.stored = o.stored
 			en.persisted()
 		}
 	}

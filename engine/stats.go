@@ -176,8 +176,11 @@ func (m *metrics) output(s *sink, oldest time.Time) {
 	}
 	m.gauge("fluentbit_output_upstream_total_connections", "Total Connection count.", float64(open), name)
 	m.gauge("fluentbit_output_upstream_busy_connections", "Busy Connection count.", float64(min(open, s.sends())), name)
-	// Fluent Bit's number for an output without storage.total_limit_size.
-	m.gauge("fluentbit_output_chunk_available_capacity_percent", "Available chunk capacity (percent)", 100, name)
+	m.gauge("fluentbit_output_chunk_available_capacity_percent", "Available chunk capacity (percent)", s.quota.available(), name)
+	if s.quota.limit > 0 {
+		m.gauge("kagari_output_storage_bytes", "Bytes that wait for this output in chunks that are on disk, or will be.", float64(s.quota.bytes()), name)
+		m.gauge("kagari_output_storage_limit_bytes", "Limit of kagari_output_storage_bytes.", float64(s.quota.limit), name)
+	}
 	output := plugin.Label{Name: "output", Value: s.id}
 	st.inputs.Range(func(input, numbers any) bool {
 		m.histogram("fluentbit_output_latency_seconds", "End-to-end latency in seconds", latencyBounds, &numbers.(*fromInput).latency,

@@ -16,7 +16,7 @@ import (
 // declare them.
 var engineOptions = []string{
 	"name", "tag", "match", "match_regex", "alias", "log_level", "log_suppress_interval",
-	"mem_buf_limit", "storage.type", "storage.pause_on_chunks_overlimit", "storage.total_limit_size",
+	"mem_buf_limit", "storage.type", "storage.pause_on_chunks_overlimit", "storage.total_limit_size", "storage.total_limit_policy",
 	"retry_limit", "workers", "threaded", "processors", "condition", "active", "routable", "no_multiplex",
 }
 
