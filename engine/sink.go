@@ -279,9 +279,10 @@ func (s *sink) process(ctx context.Context, from *source, c *event.Chunk) *event
 		e.Meta = cur.Meta
 		e.SetRecord(cur.Record)
 	}
+	size := b.Size()
 	for _, st := range s.processors {
 		if st.emitter != from {
-			st.apply(ctx, b)
+			size = st.apply(ctx, b, size)
 		}
 	}
 	bu := event.NewBuilder(c.Tag, c.Signal, c.ID.Created())

@@ -124,9 +124,7 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 	s.records.Add(uint64(len(b.Events)))
 	s.bytes.Add(uint64(b.Size()))
 
-	for _, st := range s.processors {
-		st.apply(ctx, b)
-	}
+	applyAll(ctx, b, s.processors)
 	if rs := s.routes[b.Signal]; rs != nil && len(rs.parts) > 0 {
 		s.spread(ctx, b, rs)
 		return nil
@@ -137,9 +135,7 @@ func (s *source) Emit(ctx context.Context, b *event.Batch) error {
 
 // pass runs filters and tasks over a batch, which it owns, and seals the rest.
 func (s *source) pass(ctx context.Context, b *event.Batch, p *plan) {
-	for _, st := range p.filters {
-		st.apply(ctx, b)
-	}
+	applyAll(ctx, b, p.filters)
 	if len(b.Events) == 0 && len(b.Payload) == 0 {
 		b.Free()
 		return

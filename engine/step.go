@@ -30,13 +30,28 @@ type step struct {
 	failure                                      failure
 }
 
-// apply runs the filter over the batch. A failing filter is logged and leaves
-// the batch as it is.
-func (st *step) apply(ctx context.Context, b *event.Batch) {
-	if b.Signal != event.Logs || len(b.Events) == 0 {
+// applyAll runs steps one after the other over the batch.
+func applyAll(ctx context.Context, b *event.Batch, steps []*step) {
+	if len(steps) == 0 {
 		return
 	}
-	before, size := len(b.Events), b.Size()
+	size := b.Size()
+	for _, st := range steps {
+		size = st.apply(ctx, b, size)
+	}
+}
+
+// apply runs the filter over the batch. A failing filter is logged and leaves
+// the batch as it is.
+//
+// size is the bytes of the batch for the metrics, and the result that for the
+// next step. They are counted anew only when the number of events has changed:
+// to count before every step costs more than many filters do.
+func (st *step) apply(ctx context.Context, b *event.Batch, size int) int {
+	if b.Signal != event.Logs || len(b.Events) == 0 {
+		return size
+	}
+	before := len(b.Events)
 	st.bytes.Add(uint64(size))
 	st.records.Add(uint64(before))
 	st.calls.Add(1)
@@ -51,14 +66,20 @@ func (st *step) apply(ctx context.Context, b *event.Batch) {
 		st.failure.note(err)
 		st.log.Error("the filter failed; the records go on as they are", "error", err)
 	}
-	if d := len(b.Events) - before; d > 0 {
-		st.added.Add(uint64(d))
-	} else if d < 0 {
-		st.dropped.Add(uint64(-d))
-		if left := b.Size(); left < size {
-			st.droppedBytes.Add(uint64(size - left))
-		}
+	d := len(b.Events) - before
+	if d == 0 {
+		return size
 	}
+	left := b.Size()
+	if d > 0 {
+		st.added.Add(uint64(d))
+		return left
+	}
+	st.dropped.Add(uint64(-d))
+	if left < size {
+		st.droppedBytes.Add(uint64(size - left))
+	}
+	return left
 }
 
 // applyWhere runs the filter over the runs of neighbouring events for which

@@ -39,7 +39,7 @@ func TestAConditionKeepsTheOrder(t *testing.T) {
 			b.Add(0).SetRecord(b.Bytes(plugintest.Value(t, `{"k":"`+k+`"}`)))
 		}
 		st := &step{filter: filter, condition: cond, log: slog.New(slog.DiscardHandler)}
-		st.apply(t.Context(), b)
+		st.apply(t.Context(), b, b.Size())
 		var got strings.Builder
 		for i := range b.Events {
 			v, _ := b.Events[i].Get("k")

@@ -124,15 +124,28 @@ func (e *Event) open() {
 	if err != nil {
 		n, rest = 0, nil
 	}
-	fields := e.batch.fieldSlab(n + spareFields)
+	fields := e.batch.fieldSlab(n + spareFields)[:n]
 	at := len(p) - len(rest)
-	for range n {
-		mid := behind(p, at)
-		end := behind(p, mid)
+	for i := range fields {
+		// Most keys and values are short strings, which cost no call.
+		mid := at
+		if mid < len(p) && p[mid]&0xe0 == 0xa0 {
+			mid += 1 + int(p[mid]&0x1f)
+		} else {
+			mid = behind(p, mid)
+		}
+		end := mid
+		if end < len(p) && p[end]&0xe0 == 0xa0 {
+			end += 1 + int(p[end]&0x1f)
+		} else {
+			end = behind(p, end)
+		}
 		if end > len(p) {
+			fields = fields[:i]
 			break
 		}
-		fields = append(fields, Field{Key: p[at:mid:mid], Val: p[mid:end:end]})
+		f := &fields[i]
+		f.Key, f.Val = p[at:mid:mid], p[mid:end:end]
 		at = end
 	}
 	e.packed, e.fields = nil, fields
