@@ -33,7 +33,7 @@ func FuzzValues(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		v, _, err := event.Next(data)
 		if err != nil || v.Kind() != event.KindMap {
-			t.Skip()
+			return // No record.
 		}
 		send := func(fn string) event.Value {
 			t.Helper()
@@ -49,7 +49,7 @@ func FuzzValues(f *testing.F) {
 			}
 			out, err := m.appendValue(nil, r, 0)
 			if errors.Is(err, errDepth) {
-				t.Skip()
+				return nil // Refused, which is right for what is nested that deeply.
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -61,6 +61,9 @@ func FuzzValues(f *testing.F) {
 			return back
 		}
 		untouched := send("")
+		if untouched == nil {
+			return
+		}
 		again := event.Value(nil)
 		if back, err := m.appendValue(nil, m.toLua(cloned(untouched)), 0); err == nil {
 			again = back
@@ -70,7 +73,7 @@ func FuzzValues(f *testing.F) {
 		}
 		for _, fn := range []string{"shallow", "deep"} {
 			got := send(fn)
-			if exact(v) && !bytes.Equal(got, untouched) {
+			if got != nil && exact(v) && !bytes.Equal(got, untouched) {
 				t.Errorf("%x comes back as %x after %s, expected %x", v, got, fn, untouched)
 			}
 		}
@@ -116,7 +119,7 @@ func FuzzPattern(f *testing.F) {
 	end`)
 	f.Fuzz(func(t *testing.T, s, p string) {
 		if len(s) > 30 || len(p) > 12 {
-			t.Skip()
+			return // Long ones take long in LuaJIT as well.
 		}
 		m.call(t, "find", s, p)
 	})

@@ -83,6 +83,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 		return nil, err
 	}
 	m := newMachine(env.Log)
+	m.leftOut = env.Stats.Counter(leftOutMetric, "Values of a script that cannot be in a record and were left out.", "", "")
 	m.types = parseTypes(c.IntKeys, c.ArrayKeys)
 	m.setEnv()
 	if c.EnableNull {
@@ -105,8 +106,11 @@ func (c *Config) New(env *plugin.Env) (plugin.Filter, error) {
 	return f, nil
 }
 
-// failedMetric counts batches.
-const failedMetric = "kagari_lua_failed_batches_total"
+// failedMetric counts batches, leftOutMetric values.
+const (
+	failedMetric  = "kagari_lua_failed_batches_total"
+	leftOutMetric = "kagari_lua_left_out_values_total"
+)
 
 // Filter runs a script.
 type Filter struct {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/kagarilog/kagari/event"
+	"github.com/kagarilog/kagari/plugin"
 	"github.com/kagarilog/kagari/plugin/plugintest"
 )
 
@@ -201,17 +202,32 @@ func TestFailureKeepsTheBatch(t *testing.T) {
 	if !strings.Contains(log.String(), `fluentbit.lua\"]:2: boom`) {
 		t.Error("the log does not tell what failed")
 	}
-	failed := uint64(0)
-	env.Stats.Each(func(name, _, _, _ string, n uint64) {
-		if name == failedMetric {
-			failed = n
-		}
-	})
-	if failed != 1 {
+	if failed := counted(env, failedMetric); failed != 1 {
 		t.Errorf("%d failed batches were counted, expected 1", failed)
 	}
 	if got := plugintest.Filtered(t, f, "test", in[0])[0].Record; got != `{"i":1,"ok":true}` {
 		t.Errorf("after a failure the script made %s", got)
+	}
+}
+
+// counted returns what a counter of the filter says.
+func counted(env *plugin.Env, metric string) (count uint64) {
+	env.Stats.Each(func(name, _, _, _ string, n uint64) {
+		if name == metric {
+			count = n
+		}
+	})
+	return count
+}
+
+func TestValuesThatAreLeftOutAreCounted(t *testing.T) {
+	env, log := plugintest.LoggedEnv(t)
+	f := plugintest.NewFilter(t, Def(), env, "call", "f", "code", script(`r.print, r.ok = print, true`))
+	if got := plugintest.Filtered(t, f, "test", plugintest.Event{Time: 1, Record: `{}`})[0].Record; got != `{"ok":true}` {
+		t.Errorf("the record is %s", got)
+	}
+	if n := counted(env, leftOutMetric); n != 1 || !strings.Contains(log.String(), "left out") {
+		t.Errorf("%d values were counted, expected 1; the log: %s", n, log)
 	}
 }
 

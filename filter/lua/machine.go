@@ -13,15 +13,17 @@ import (
 
 	"github.com/kagarilog/kagari/event"
 	"github.com/kagarilog/kagari/internal/timefmt"
+	"github.com/kagarilog/kagari/plugin"
 )
 
 // machine is a Lua state and what converts values for it. It belongs to one
 // goroutine at a time.
 type machine struct {
-	state *lua.LState
-	log   *slog.Logger
-	types *types // nil if there are none
-	hint  int    // bytes that the record at hand may need
+	state   *lua.LState
+	log     *slog.Logger
+	leftOut *plugin.Counter // values that cannot be in a record
+	types   *types          // nil if there are none
+	hint    int             // bytes that the record at hand may need
 
 	brake   *brake
 	walks   walks
@@ -58,6 +60,7 @@ func newMachine(log *slog.Logger) *machine {
 	setup()
 	m := &machine{
 		log:     log,
+		leftOut: &plugin.Counter{},
 		brake:   newBrake(),
 		formats: map[string]*timefmt.Format{},
 		random:  newRandom(0),

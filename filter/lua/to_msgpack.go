@@ -99,6 +99,7 @@ func (m *machine) packs(v lua.LValue) bool {
 }
 
 func (m *machine) warnType(v lua.LValue) {
+	m.leftOut.Add(1)
 	m.log.Warn("the script put a value into a record that cannot be there, and it is left out", "type", v.Type().String())
 }
 
