@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -47,6 +48,9 @@ type Env struct {
 	// Service is the settings of the whole process.
 	Service Service
 }
+
+// OwnTag is the tag of events whose source gives none: Tag, or else DefaultTag.
+func (e *Env) OwnTag() string { return cmp.Or(e.Tag, e.DefaultTag) }
 
 // Service is what plugins need of the settings of the process.
 type Service struct {

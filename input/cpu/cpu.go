@@ -3,7 +3,6 @@
 package cpu
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -51,7 +50,7 @@ func (c *Config) Fields() []option.Field {
 
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
-	return &Input{tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, pid: c.PID, every: c.Interval.Duration()}, nil
+	return &Input{tag: env.OwnTag(), log: env.Log, pid: c.PID, every: c.Interval.Duration()}, nil
 }
 
 // Input measures.

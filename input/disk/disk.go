@@ -2,7 +2,6 @@
 package disk
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -48,7 +47,7 @@ func (c *Config) Fields() []option.Field {
 
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
-	return &Input{tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, device: c.DevName, every: c.Interval.Duration()}, nil
+	return &Input{tag: env.OwnTag(), log: env.Log, device: c.DevName, every: c.Interval.Duration()}, nil
 }
 
 // Input measures.

@@ -2,7 +2,6 @@
 package dummy
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"log/slog"
@@ -82,7 +81,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	in := &Input{
-		tag:     cmp.Or(env.Tag, env.DefaultTag),
+		tag:     env.OwnTag(),
 		every:   c.every(),
 		samples: c.Samples,
 		copies:  max(0, c.Copies),

@@ -4,7 +4,6 @@ package exec
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -76,7 +75,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, option.At("buf_size", fmt.Errorf("buf_size is %d; it must be from 2 to 1G", c.BufSize))
 	}
 	in := &Input{
-		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, stats: env.Stats, stop: env.Stop,
+		tag: env.OwnTag(), log: env.Log, stats: env.Stats, stop: env.Stop,
 		command: c.Command, every: c.Interval.Duration(), line: int(c.BufSize) - 1,
 		once: c.Oneshot || c.ExitAfterOneshot, exit: c.ExitAfterOneshot, passCode: c.PropagateExitCode,
 	}

@@ -3,7 +3,6 @@
 package fluentbitmetrics
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -59,7 +58,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, option.At("scrape_interval", fmt.Errorf("scrape_interval is %v; it must be more than zero", c.ScrapeInterval))
 	}
 	return &Input{
-		tag: cmp.Or(env.Tag, env.DefaultTag), every: c.ScrapeInterval, read: env.Metrics, version: env.Service.Version,
+		tag: env.OwnTag(), every: c.ScrapeInterval, read: env.Metrics, version: env.Service.Version,
 		early:   c.ScrapeOnStart && c.ScrapeInterval > 2*time.Second,
 		started: time.Now(),
 		scrapes: env.Stats.Counter("fluentbit_input_metrics_scrapes_total", "Number of total metrics scrapes", "", ""),

@@ -4,7 +4,6 @@ package head
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -78,7 +77,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, option.At("lines", fmt.Errorf("lines is %d; it must be at most %d", c.Lines, sizeLimit/maxPiece))
 	}
 	in := &Input{
-		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, every: c.Interval.Duration(),
+		tag: env.OwnTag(), log: env.Log, every: c.Interval.Duration(),
 		file: c.File, key: c.Key, size: int(c.BufSize), lines: max(0, c.Lines), split: c.SplitLine, addPath: c.AddPath,
 	}
 	if in.split && in.lines == 0 {

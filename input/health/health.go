@@ -2,7 +2,6 @@
 package health
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -73,7 +72,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, err
 	}
 	return &Input{
-		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, dialer: d,
+		tag: env.OwnTag(), log: env.Log, dialer: d,
 		host: c.host, port: c.port, alert: c.alert, addHost: c.addHost, addPort: c.addPort, every: c.interval.Duration(),
 	}, nil
 }

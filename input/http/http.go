@@ -7,7 +7,6 @@
 package http
 
 import (
-	"cmp"
 	"context"
 	_ "embed" // For the documentation.
 	"errors"
@@ -93,7 +92,7 @@ func successField(p *int) option.Field {
 
 // New checks the options.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
-	in := &Input{cfg: c, env: env, tag: cmp.Or(env.Tag, env.DefaultTag)}
+	in := &Input{cfg: c, env: env, tag: env.OwnTag()}
 	var err error
 	if c.TagKey != "" {
 		if in.tagKey, err = event.ParseAccessor(c.TagKey); err != nil {

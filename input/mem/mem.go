@@ -2,7 +2,6 @@
 package mem
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -51,7 +50,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	if every.Sec <= 0 {
 		every.Sec = 1 // unlike elsewhere, also where there are nanoseconds
 	}
-	return &Input{tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, pid: c.PID, every: every.Duration()}, nil
+	return &Input{tag: env.OwnTag(), log: env.Log, pid: c.PID, every: every.Duration()}, nil
 }
 
 // Input measures.

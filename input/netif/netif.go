@@ -59,7 +59,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, option.At("interface", errors.New("option interface is empty"))
 	}
 	return &Input{
-		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log,
+		tag: env.OwnTag(), log: env.Log,
 		name: c.Interface, verbose: c.Verbose, test: c.TestAtInit, every: c.Interval.Duration(),
 	}, nil
 }

@@ -59,7 +59,7 @@ func (c *Config) Fields() []option.Field {
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	return &Input{
-		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, root: cmp.Or(os.Getenv("HOST_PROC"), "/proc"),
+		tag: env.OwnTag(), log: env.Log, root: cmp.Or(os.Getenv("HOST_PROC"), "/proc"),
 		name: c.ProcName, alert: c.Alert, mem: c.Mem, fd: c.FD, every: c.Interval.Duration(),
 	}, nil
 }

@@ -2,7 +2,6 @@
 package random
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -45,7 +44,7 @@ func (c *Config) Fields() []option.Field {
 
 // New makes the input.
 func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
-	return &Input{tag: cmp.Or(env.Tag, env.DefaultTag), every: c.Interval.Duration(), left: c.Samples}, nil
+	return &Input{tag: env.OwnTag(), every: c.Interval.Duration(), left: c.Samples}, nil
 }
 
 // Input makes records.

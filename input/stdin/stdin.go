@@ -3,7 +3,6 @@
 package stdin
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -57,7 +56,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	}
 	in := &Input{
 		file: os.Stdin, log: env.Log, stats: env.Stats,
-		tag: cmp.Or(env.Tag, env.DefaultTag), limit: int(c.BufferSize) - 1,
+		tag: env.OwnTag(), limit: int(c.BufferSize) - 1,
 	}
 	if c.Parser != "" {
 		var err error

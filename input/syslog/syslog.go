@@ -5,7 +5,6 @@
 package syslog
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -109,7 +108,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 	unix := c.mode == modeUnixTCP || c.mode == modeUnixUDP
 	stream := c.mode == modeUnixTCP || c.mode == modeTCP
 	r := &reader{
-		tag: cmp.Or(env.Tag, env.DefaultTag), log: env.Log, stats: env.Stats,
+		tag: env.OwnTag(), log: env.Log, stats: env.Stats,
 		rawKey: c.rawMessageKey, sourceKey: c.sourceAddressKey, counted: c.format != formatNewline,
 	}
 	most := max(c.chunkSize, c.maxSize)

@@ -2,7 +2,6 @@
 package udp
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"io"
@@ -50,7 +49,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, err
 	}
 	r, err := rawinput.NewReader(&c.data, rawinput.Env{
-		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
+		Tag: env.OwnTag(), Log: env.Log, Reject: env.Stats.Reject,
 	}, env.Parser)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@
 package unixsocket
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -68,7 +67,7 @@ func (c *Config) New(env *plugin.Env) (plugin.Input, error) {
 		return nil, option.At("socket_path", errors.New("option socket_path is empty"))
 	}
 	r, err := rawinput.NewReader(&c.data, rawinput.Env{
-		Tag: cmp.Or(env.Tag, env.DefaultTag), Log: env.Log, Reject: env.Stats.Reject,
+		Tag: env.OwnTag(), Log: env.Log, Reject: env.Stats.Reject,
 	}, env.Parser)
 	if err != nil {
 		return nil, err
